@@ -1,0 +1,40 @@
+// Brings the third-party protos that ours import into place, then generates the contracts' code with buf.
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
+import { printProto } from "./print-proto.ts";
+
+const root = join(import.meta.dirname, "../../..");
+const thirdParty = join(root, "libs/contracts/third-party");
+
+rmSync(thirdParty, { recursive: true, force: true });
+copy("google-proto-files", "google/rpc/status.proto", "google/rpc/status.proto");
+copy("google-proto-files", "google/rpc/error_details.proto", "google/rpc/error_details.proto");
+copy("grpc-health-check", "proto/health/v1/health.proto", "grpc/health/v1/health.proto");
+for (const version of ["v1", "v1alpha"]) {
+  const file = `grpc/reflection/${version}/reflection.proto`;
+  copy("@grpc/reflection", `build/proto/${file}`, file);
+}
+write("buf/validate/validate.proto", printProto(file_buf_validate_validate.proto));
+
+const buf = spawnSync(join(root, "node_modules/.bin/buf"), ["generate"], { cwd: root, stdio: "inherit" });
+if (buf.error) console.error(`cannot run buf: ${buf.error.message}. Run \`npm ci\` first.`);
+process.exitCode = buf.status ?? 1;
+
+/** Copies a proto out of an installed package. */
+function copy(packageName: string, from: string, to: string): void {
+  const manifest = createRequire(import.meta.url).resolve(`${packageName}/package.json`);
+  copyFileSync(join(dirname(manifest), from), place(to));
+}
+
+function write(to: string, text: string): void {
+  writeFileSync(place(to), text);
+}
+
+function place(to: string): string {
+  const path = join(thirdParty, to);
+  mkdirSync(dirname(path), { recursive: true });
+  return path;
+}
