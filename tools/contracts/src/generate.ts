@@ -22,6 +22,8 @@ write("buf/validate/validate.proto", printProto(file_buf_validate_validate.proto
 const buf = spawnSync(join(root, "node_modules/.bin/buf"), ["generate"], { cwd: root, stdio: "inherit" });
 if (buf.error) console.error(`cannot run buf: ${buf.error.message}. Run \`npm ci\` first.`);
 process.exitCode = buf.status ?? 1;
+// Says when this last succeeded (buf leaves files that have not changed as they are): tools/repo/bootstrap.mjs reads it.
+if (buf.status === 0) write(".made", "");
 
 /** Copies a proto out of an installed package. */
 function copy(packageName: string, from: string, to: string): void {
