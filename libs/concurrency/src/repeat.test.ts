@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { repeat } from "./repeat.ts";
+
+const nothing = () => {};
+
+test("runs again and again, never twice at a time", async () => {
+  let atWork = 0;
+  let runs = 0;
+  const done = Promise.withResolvers<void>();
+  const repeating = repeat(
+    async () => {
+      assert.equal(atWork, 0);
+      atWork += 1;
+      await new Promise(setImmediate);
+      atWork -= 1;
+      runs += 1;
+      if (runs === 5) done.resolve();
+      return false;
+    },
+    { intervalMs: 1, onError: done.reject },
+  );
+  await done.promise;
+  await repeating.stop();
+});
+
+test("goes on at once while there is more to do", async () => {
+  let runs = 0;
+  const done = Promise.withResolvers<void>();
+  const repeating = repeat(
+    async () => {
+      runs += 1;
+      if (runs === 1_000) done.resolve();
+      return runs < 1_000;
+    },
+    { intervalMs: 20, onError: nothing },
+  );
+  await done.promise;
+  await repeating.stop();
+  assert.equal(runs, 1_000);
+});
+
+test("a failing run is reported and does not end the repetition", async () => {
+  const errors: unknown[] = [];
+  const done = Promise.withResolvers<void>();
+  let runs = 0;
+  const repeating = repeat(
+    async () => {
+      runs += 1;
+      if (runs === 3) done.resolve();
+      throw new Error(`run ${runs}`);
+    },
+    { intervalMs: 1, onError: (error) => errors.push(error) },
+  );
+  await done.promise;
+  await repeating.stop();
+  assert.ok(errors.length >= 2);
+});
+
+test("stopping waits for the run at work, whose signal aborts, and nothing runs afterwards", async () => {
+  const started = Promise.withResolvers<void>();
+  let finished = false;
+  const repeating = repeat(
+    async (signal) => {
+      started.resolve();
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      finished = true;
+      return true;
+    },
+    { intervalMs: 1, onError: nothing },
+  );
+  await started.promise;
+  await repeating.stop();
+  assert.equal(finished, true);
+  await repeating.stop();
+});

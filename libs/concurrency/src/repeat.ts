@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How {@link repeat} runs its work. */
+export interface RepeatOptions {
+  /** The pause between the end of one run and the start of the next, in milliseconds, from 1. */
+  readonly intervalMs: number;
+  /** Told of a run that failed; the next run comes all the same. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Work that repeats until it is stopped. */
+export interface Repeating {
+  /** Aborts the run at work and the pause, and resolves when nothing runs any more. May be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs `work` again and again, never twice at a time, the first time after one interval. `work` gets a signal that
+ * aborts on stop, and answers `true` when there is more to do at once, which skips the pause. The caller stops it.
+ */
+export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options: RepeatOptions): Repeating {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const running = (async () => {
+    let more = false;
+    while (!signal.aborted) {
+      if (!more) await sleep(options.intervalMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        more = await work(signal);
+      } catch (error) {
+        more = false;
+        if (!signal.aborted) options.onError(error);
+      }
+    }
+  })();
+  return {
+    stop: () => {
+      controller.abort();
+      return running;
+    },
+  };
+}

@@ -1,0 +1,47 @@
+import { z } from "zod";
+
+/** Any text that is not empty. */
+export function text(fallback: string): z.ZodType<string, string | undefined> {
+  return z.string().default(fallback);
+}
+
+/** A whole number from `min` to `max`. */
+export function integer(fallback: number, min: number, max: number): z.ZodType<number, string | undefined> {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .default(String(fallback))
+    .transform((value, ctx) => {
+      const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN;
+      if (number >= min && number <= max) return number;
+      ctx.addIssue({ code: "custom", message: `${message}, not "${value}"` });
+      return z.NEVER;
+    });
+}
+
+/** A TCP port; 0 lets the system choose one. */
+export function port(fallback: number): z.ZodType<number, string | undefined> {
+  return integer(fallback, 0, 65_535);
+}
+
+/** A span of time in milliseconds, from `min` to `max`. */
+export function duration(fallback: number, min: number, max: number): z.ZodType<number, string | undefined> {
+  return integer(fallback, min, max);
+}
+
+/** An address to listen on: a host name or an IP address without a port. */
+export function host(fallback: string): z.ZodType<string, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .refine((value) => /^[A-Za-z0-9_.:-]+$/.test(value), "must be a host name or an IP address without a port");
+}
+
+/** How much is logged: everything from this level up. */
+export function logLevel(): z.ZodType<"trace" | "debug" | "info" | "warn" | "error" | "fatal", string | undefined> {
+  const levels = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+  return z
+    .string()
+    .default("info")
+    .pipe(z.enum(levels, `must be one of ${levels.join(", ")}`));
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { integer, logLevel, port, text } from "./kinds.ts";
+import { readSettings, SettingsError } from "./settings.ts";
+
+const declared = {
+  grpcPort: { env: "SHOAL_X_GRPC_PORT", schema: port(50_051), about: "Where the service answers." },
+  url: { env: "SHOAL_X_DATABASE_URL", schema: text("sqlite:x.db"), about: "Where its state is kept." },
+  level: { env: "SHOAL_X_LOG_LEVEL", schema: logLevel(), about: "How much is logged." },
+};
+
+test("takes what is set, and the default for what is not set or empty", () => {
+  const settings = readSettings("SHOAL_X_", declared, { SHOAL_X_GRPC_PORT: "0", SHOAL_X_DATABASE_URL: "" });
+  assert.deepEqual(settings, { grpcPort: 0, url: "sqlite:x.db", level: "info" });
+});
+
+test("reports every problem at once, each with the variable and what is expected", () => {
+  const env = { SHOAL_X_GRPC_PORT: "70000", SHOAL_X_LOG_LEVEL: "loud" };
+  assert.throws(
+    () => readSettings("SHOAL_X_", declared, env),
+    (error: unknown) => {
+      assert.ok(error instanceof SettingsError);
+      assert.match(error.message, /SHOAL_X_GRPC_PORT: must be a whole number from 0 to 65535, not "70000"\. Where/);
+      assert.match(error.message, /SHOAL_X_LOG_LEVEL: must be one of trace, debug/);
+      return true;
+    },
+  );
+});
+
+test("refuses a name that it does not know, for it may be a misspelt one", () => {
+  assert.throws(
+    () => readSettings("SHOAL_X_", declared, { SHOAL_X_GRCP_PORT: "1" }),
+    /SHOAL_X_GRCP_PORT: there is no such setting\. Known: SHOAL_X_DATABASE_URL, /,
+  );
+});
+
+test("leaves other programs' variables alone", () => {
+  assert.doesNotThrow(() => readSettings("SHOAL_X_", declared, { SHOAL_Y_GRPC_PORT: "x", HOME: "/" }));
+});
+
+test("a whole number is no more than that", () => {
+  for (const bad of ["1.5", "1e3", "0x10", "ten", "-1", "11"]) {
+    assert.equal(integer(1, 0, 10).safeParse(bad).success, false, bad);
+  }
+});

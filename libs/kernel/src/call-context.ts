@@ -1,0 +1,31 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/**
+ * What is true for everything done on behalf of one call. It is ambient: carried by AsyncLocalStorage from the
+ * server's first interceptor on, read by clients and drivers, and passed through no signature.
+ */
+export interface CallContext {
+  /** Names the call in logs and error answers; the same in every service that the call reaches. */
+  readonly requestId: string;
+  /** When the caller stops waiting: milliseconds since the epoch, `Infinity` when it waits for ever. */
+  readonly deadline: number;
+  /** Aborts when the caller gives up or the deadline passes. */
+  readonly signal: AbortSignal;
+}
+
+const storage = new AsyncLocalStorage<CallContext>();
+
+/** The context of the call that is being served, or `undefined` outside any call. */
+export function currentContext(): CallContext | undefined {
+  return storage.getStore();
+}
+
+/** Runs `work`, and all that it starts, in `context`; answers what `work` answers. */
+export function runWithContext<T>(context: CallContext, work: () => T): T {
+  return storage.run(context, work);
+}
+
+/** Milliseconds left until the current call's deadline at time `now`: `Infinity` outside a call, never below 0. */
+export function remainingMs(now: number): number {
+  return Math.max(0, (currentContext()?.deadline ?? Number.POSITIVE_INFINITY) - now);
+}

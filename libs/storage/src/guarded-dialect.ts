@@ -1,0 +1,111 @@
+import { Semaphore } from "@shoal/concurrency";
+import { AppError, currentContext } from "@shoal/kernel";
+import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from "kysely";
+import { translateError } from "./errors.ts";
+
+/** How many may use the database at once, and how many may wait. */
+export interface GuardOptions {
+  readonly maxConnections: number;
+  readonly maxWaiting: number;
+}
+
+/**
+ * Puts a bounded queue before another dialect's connections, and translates the errors that a caller can act on.
+ * Who waits stops waiting when the call that it waits for is cancelled or its deadline passes.
+ */
+export function guardedDialect(inner: Dialect, options: GuardOptions): Dialect {
+  return {
+    createAdapter: () => inner.createAdapter(),
+    createDriver: () => new GuardedDriver(inner.createDriver(), options),
+    createIntrospector: (db) => inner.createIntrospector(db),
+    createQueryCompiler: () => inner.createQueryCompiler(),
+  };
+}
+
+class GuardedDriver implements Driver {
+  readonly #inner: Driver;
+  readonly #semaphore: Semaphore;
+
+  constructor(inner: Driver, options: GuardOptions) {
+    this.#inner = inner;
+    this.#semaphore = new Semaphore({ permits: options.maxConnections, maxWaiting: options.maxWaiting });
+  }
+
+  async init(): Promise<void> {
+    await this.#inner.init();
+  }
+
+  async acquireConnection(): Promise<GuardedConnection> {
+    await translated(() => this.#enter());
+    try {
+      return new GuardedConnection(await translated(() => this.#inner.acquireConnection()));
+    } catch (error) {
+      this.#semaphore.release();
+      throw error;
+    }
+  }
+
+  async releaseConnection(connection: GuardedConnection): Promise<void> {
+    try {
+      await this.#inner.releaseConnection(connection.inner);
+    } finally {
+      this.#semaphore.release();
+    }
+  }
+
+  async beginTransaction(connection: GuardedConnection, settings: TransactionSettings): Promise<void> {
+    await translated(() => this.#inner.beginTransaction(connection.inner, settings));
+  }
+
+  async commitTransaction(connection: GuardedConnection): Promise<void> {
+    await translated(() => this.#inner.commitTransaction(connection.inner));
+  }
+
+  async rollbackTransaction(connection: GuardedConnection): Promise<void> {
+    await translated(() => this.#inner.rollbackTransaction(connection.inner));
+  }
+
+  async destroy(): Promise<void> {
+    await this.#inner.destroy();
+  }
+
+  async #enter(): Promise<void> {
+    const signal = currentContext()?.signal;
+    try {
+      await this.#semaphore.acquire(signal);
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+      throw new AppError({
+        kind: "cancelled",
+        reason: "CALL_ENDED",
+        domain: "shoal.storage",
+        message: "the call ended before a database connection was free",
+        cause: error,
+      });
+    }
+  }
+}
+
+class GuardedConnection implements DatabaseConnection {
+  readonly inner: DatabaseConnection;
+
+  constructor(inner: DatabaseConnection) {
+    this.inner = inner;
+  }
+
+  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    return translated(() => this.inner.executeQuery<R>(query));
+  }
+
+  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
+    return this.inner.streamQuery<R>(query, chunkSize);
+  }
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw translateError(error);
+  }
+}

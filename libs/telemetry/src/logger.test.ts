@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runWithContext } from "@shoal/kernel";
+import { createLogger } from "./logger.ts";
+
+function collect() {
+  const lines: Record<string, unknown>[] = [];
+  return { lines, destination: { write: (line: string) => void lines.push(JSON.parse(line)) } };
+}
+
+test("writes one JSON object a line with time, level and service", () => {
+  const { lines, destination } = collect();
+  createLogger("order", "info", destination).info({ orderId: "o1" }, "order placed");
+  const { time, ...rest } = lines[0] ?? {};
+  assert.deepEqual(rest, { level: "info", service: "order", orderId: "o1", msg: "order placed" });
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+});
+
+test("adds the request id of the call that is being served", () => {
+  const { lines, destination } = collect();
+  const log = createLogger("order", "info", destination);
+  const context = { requestId: "r-7", deadline: Number.POSITIVE_INFINITY, signal: new AbortController().signal };
+  runWithContext(context, () => log.info("inside"));
+  log.info("outside");
+  assert.deepEqual(
+    lines.map((line) => line["requestId"]),
+    ["r-7", undefined],
+  );
+});
+
+test("keeps the stack of an error and of its cause", () => {
+  const { lines, destination } = collect();
+  const error = new Error("outer", { cause: new Error("inner") });
+  createLogger("order", "info", destination).error({ err: error }, "it failed");
+  const [line] = lines as { err: { stack: string } }[];
+  assert.match(line?.err.stack ?? "", /outer[\s\S]*inner/);
+});

@@ -1,0 +1,27 @@
+import { currentContext } from "@shoal/kernel";
+import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
+
+/** A structured logger: `log.info({ orderId }, "order placed")`. */
+export type Logger = PinoLogger;
+
+/** From this level up a line is written. */
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+
+/**
+ * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by
+ * name, service, and, while a call is served, its request id. Errors under the key `err` keep stack and cause.
+ * Lines are written at once, so none is lost when the process ends. Nobody needs to close it.
+ */
+export function createLogger(service: string, level: LogLevel, destination?: DestinationStream): Logger {
+  const options = {
+    level,
+    base: { service },
+    timestamp: stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    mixin: () => {
+      const context = currentContext();
+      return context === undefined ? {} : { requestId: context.requestId };
+    },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}
