@@ -1,0 +1,55 @@
+import {
+  Health as HealthService,
+  HealthCheckResponse_ServingStatus as ServingStatus,
+} from "@shoal/contracts/grpc/health/v1/health";
+import { AppError } from "@shoal/kernel";
+import { implement, type ServiceImplementation } from "./handlers.ts";
+
+/** What grpc.health.v1 answers for a server. */
+export interface Health {
+  /** The service to hand to the server. */
+  readonly implementation: ServiceImplementation;
+  /** Sets the status of the whole server (the empty name) and of every service; watchers are told at once. */
+  set(serving: boolean): void;
+}
+
+/** Health for the named services: NOT_SERVING until told otherwise. */
+export function createHealth(services: readonly string[]): Health {
+  const names = new Set(["", ...services]);
+  let status = ServingStatus.NOT_SERVING;
+  let changed = Promise.withResolvers<void>();
+  return {
+    implementation: implement(HealthService, {
+      check: async ({ service }) => {
+        if (!names.has(service)) throw unknownService(service);
+        return { status };
+      },
+      list: async () => ({ statuses: Object.fromEntries([...names].map((name) => [name, { status }])) }),
+      watch: async function* ({ service }, { signal }) {
+        const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        while (!signal.aborted) {
+          const change = changed.promise;
+          yield { status: names.has(service) ? status : ServingStatus.SERVICE_UNKNOWN };
+          await Promise.race([change, aborted]);
+        }
+      },
+    }),
+    set: (serving) => {
+      const next = serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+      if (next === status) return;
+      status = next;
+      changed.resolve();
+      changed = Promise.withResolvers();
+    },
+  };
+}
+
+function unknownService(name: string): AppError {
+  return new AppError({
+    kind: "missing",
+    reason: "SERVICE_UNKNOWN",
+    domain: "shoal.rpc",
+    message: `this server has no service ${name}`,
+    resource: { type: "grpc.Service", name },
+  });
+}

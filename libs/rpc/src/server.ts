@@ -1,0 +1,237 @@
+import { once } from "node:events";
+import { createServer as createTcpServer, isIPv6 } from "node:net";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData,
+  status,
+  type UntypedHandleCall,
+} from "@grpc/grpc-js";
+import { type CallContext, runWithContext } from "@shoal/kernel";
+import { createContext, type ServerCall } from "./call-context.ts";
+import { codeOf, toGrpcStatus } from "./errors.ts";
+import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
+import { createHealth } from "./health.ts";
+import { type Init, methodDefinition } from "./method-definition.ts";
+import { createReflection } from "./reflection.ts";
+import { readAll, writeAll } from "./streams.ts";
+import { requireValid, validated } from "./validation.ts";
+
+/** What became of a call, told when it has ended. */
+export interface CallEnd {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** The gRPC code that was answered, by name: `OK`, `NOT_FOUND`, … */
+  readonly code: string;
+  readonly durationMs: number;
+  readonly context: CallContext;
+  /** Why it failed; for `INTERNAL` this is what the caller was not told. */
+  readonly error?: unknown;
+}
+
+/** What a server serves, and how. */
+export interface ServerOptions {
+  /** The services, from {@link implement}. */
+  readonly services: readonly ServiceImplementation[];
+  /** Owns the errors that the contract's rules raise, such as `shoal.order`. */
+  readonly errorDomain: string;
+  /** Told of every call that ends, health and reflection included. Must not throw. */
+  readonly onCallEnd?: (end: CallEnd) => void;
+  /** The largest request message in bytes, 1 KiB to 1 GiB. */
+  readonly maxRequestBytes?: number;
+  /** Calls at once on one connection, 1 to 1,000,000. */
+  readonly maxStreamsPerConnection?: number;
+}
+
+/** Messages up to 4 MiB; 1,000 calls at once on a connection. */
+export const defaultServerOptions = Object.freeze({
+  maxRequestBytes: 4 * 1024 * 1024,
+  maxStreamsPerConnection: 1_000,
+});
+
+/** A gRPC server with health (grpc.health.v1) and reflection (v1, v1alpha) beside its services. */
+export interface RpcServer {
+  /**
+   * Listens on `host` and `port` (0: the system chooses) without TLS and reports SERVING; answers the port.
+   * Rejects with the system's error (its `code` is `EADDRINUSE` or alike) when it cannot.
+   */
+  listen(host: string, port: number): Promise<number>;
+  /**
+   * Reports NOT_SERVING, refuses new calls, lets those at work finish for at most `graceMs` and then ends them.
+   * Always resolves; answers whether calls had to be ended. May be called once, listening or not.
+   */
+  drain(graceMs: number): Promise<{ readonly forced: boolean }>;
+}
+
+/** Makes a server; see {@link RpcServer}. The caller drains it. Throws a `RangeError` for options out of range. */
+export function createServer(options: ServerOptions): RpcServer {
+  const { services, errorDomain, onCallEnd, maxRequestBytes, maxStreamsPerConnection } = {
+    ...defaultServerOptions,
+    ...options,
+  };
+  requireWhole("maxRequestBytes", maxRequestBytes, 1024, 2 ** 30);
+  requireWhole("maxStreamsPerConnection", maxStreamsPerConnection, 1, 1_000_000);
+  const server = new Server({
+    "grpc.max_receive_message_length": maxRequestBytes,
+    "grpc.max_concurrent_streams": maxStreamsPerConnection,
+    "grpc.enable_channelz": 0,
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 15_000,
+    // One socket must not be shared by two servers that both believe to have the port.
+    "grpc.so_reuseport": 0,
+  });
+  const draining = new AbortController();
+  const health = createHealth(services.map(({ service }) => service.typeName));
+  const reflected = [...services.map(({ service }) => service), health.implementation.service];
+  const all = [...services, health.implementation, ...createReflection(reflected)];
+  const hooks: Hooks = { errorDomain, draining: draining.signal, onCallEnd: onCallEnd ?? (() => {}) };
+  for (const implementation of all) register(server, implementation, hooks);
+
+  return {
+    listen: async (host, port) => {
+      if (port !== 0) await requireFree(host, port);
+      const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+      const bound = await new Promise<number>((resolve, reject) => {
+        server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
+          if (error === null) resolve(boundPort);
+          else reject(new Error(`cannot listen on ${address}: ${error.message}`, { cause: error }));
+        });
+      });
+      health.set(true);
+      return bound;
+    },
+    drain: async (graceMs) => {
+      health.set(false);
+      draining.abort();
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise<true>((resolve) => {
+        timer = setTimeout(() => resolve(true), graceMs);
+      });
+      const ended = new Promise<false>((resolve) => server.tryShutdown(() => resolve(false)));
+      const forced = await Promise.race([grace, ended]);
+      clearTimeout(timer);
+      server.forceShutdown();
+      return { forced };
+    },
+  };
+}
+
+interface Hooks {
+  readonly errorDomain: string;
+  readonly draining: AbortSignal;
+  readonly onCallEnd: (end: CallEnd) => void;
+}
+
+function register(server: Server, { service, handlers }: ServiceImplementation, hooks: Hooks): void {
+  const definition: Record<string, ReturnType<typeof methodDefinition>> = {};
+  const serving: Record<string, UntypedHandleCall> = {};
+  for (const method of service.methods) {
+    const handler = handlers[method.localName];
+    if (handler === undefined) throw new TypeError(`${service.typeName}: no handler for ${method.name}`);
+    definition[method.localName] = methodDefinition(method);
+    serving[method.localName] = adapt(method, handler, hooks);
+  }
+  server.addService(definition as ServiceDefinition, serving);
+}
+
+type Reply = sendUnaryData<Init>;
+
+/** One handler as grpc-js calls it. The four kinds differ only in how requests come in and responses go out. */
+function adapt(method: DescMethod, handler: AnyHandler, hooks: Hooks): UntypedHandleCall {
+  const check = (request: Message): Message => {
+    requireValid(method.input, request, hooks.errorDomain);
+    return request;
+  };
+  const requestsOf = (call: ServerReadableStream<Message, Init>, { signal }: HandlerContext) => {
+    // A stream whose caller has gone neither ends nor fails by itself.
+    const end = () => call.destroy(signal.reason);
+    signal.addEventListener("abort", end, { once: true });
+    const leave = () => signal.removeEventListener("abort", end);
+    return validated(method, readAll<Message>(call, leave), hooks.errorDomain);
+  };
+  type Responses = AsyncIterable<Init>;
+  type Writing = ServerWritableStream<Message, Init> | ServerDuplexStream<Message, Init>;
+  const stream = (call: Writing, responses: (context: HandlerContext) => Responses) =>
+    serve(method, call, hooks, {
+      work: (context) => writeAll(responses(context), call, context.signal),
+      succeed: () => call.end(),
+      fail: (error) => call.destroy(Object.assign(new Error(), toGrpcStatus(error))),
+    });
+  switch (method.methodKind) {
+    case "unary":
+      return (call: ServerUnaryCall<Message, Init>, reply: Reply) =>
+        serve(method, call, hooks, {
+          work: (context) => handler(check(call.request), context) as Promise<Init>,
+          succeed: (response) => reply(null, response),
+          fail: (error) => reply(toGrpcStatus(error)),
+        });
+    case "client_streaming":
+      return (call: ServerReadableStream<Message, Init>, reply: Reply) =>
+        serve(method, call, hooks, {
+          work: (context) => handler(requestsOf(call, context), context) as Promise<Init>,
+          succeed: (response) => reply(null, response),
+          fail: (error) => reply(toGrpcStatus(error)),
+        });
+    case "server_streaming":
+      return (call: ServerWritableStream<Message, Init>) =>
+        stream(call, (context) => handler(check(call.request), context) as Responses);
+    case "bidi_streaming":
+      return (call: ServerDuplexStream<Message, Init>) =>
+        stream(call, (context) => handler(requestsOf(call, context), context) as Responses);
+  }
+}
+
+interface Course<T> {
+  readonly work: (context: HandlerContext) => Promise<T>;
+  readonly succeed: (result: T) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Runs one call in its context, answers it, and tells how it ended. */
+function serve<T>(method: DescMethod, call: ServerCall, hooks: Hooks, course: Course<T>): void {
+  const startedAt = performance.now();
+  const context = createContext(method, call, hooks.draining);
+  const end = (code: status, error?: unknown) =>
+    hooks.onCallEnd({
+      path: `/${method.parent.typeName}/${method.name}`,
+      code: status[code],
+      durationMs: performance.now() - startedAt,
+      context,
+      ...(error !== undefined && { error }),
+    });
+  const fail = (cause: unknown) => {
+    // Once the call has ended, whatever its work failed with is a consequence of that.
+    const error = context.signal.aborted ? context.signal.reason : cause;
+    course.fail(error);
+    end(codeOf(error), error);
+  };
+  void runWithContext(context, async () => {
+    try {
+      const result = await course.work(context);
+      if (context.signal.aborted) return fail(context.signal.reason);
+      course.succeed(result);
+      end(status.OK);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+/** grpc-js wraps the system's error into a text and prints it; Node's own server tells it as it is. */
+async function requireFree(host: string, port: number): Promise<void> {
+  const probe = createTcpServer().listen(port, host);
+  await once(probe, "listening");
+  probe.close();
+  await once(probe, "close");
+}
+
+function requireWhole(name: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
+}

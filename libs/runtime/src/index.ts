@@ -1,0 +1,4 @@
+export { Lifecycle } from "./lifecycle.ts";
+export { type ReadyMessage, runService } from "./run-service.ts";
+export { type ServiceSettings, serviceSettings } from "./service-settings.ts";
+export { type RunningService, type ServiceDefinition, type ServiceParts, startService } from "./start-service.ts";

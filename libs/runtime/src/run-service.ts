@@ -1,0 +1,57 @@
+import { readSettings, type Setting, SettingsError } from "@shoal/config";
+import { createLogger, type Logger } from "@shoal/telemetry";
+import type { ServiceSettings } from "./service-settings.ts";
+import { type ServiceDefinition, startService } from "./start-service.ts";
+
+/** What a service tells a parent that started it with an IPC channel, once it takes calls. */
+export interface ReadyMessage {
+  readonly type: "ready";
+  readonly service: string;
+  readonly grpcPort: number;
+  readonly adminPort: number;
+}
+
+/** How long the parts other than calls may take to end, in milliseconds. */
+const endTimeoutMs = 5_000;
+
+/**
+ * Is the process of a service: reads its settings from the environment, starts it, and stops it on SIGTERM, SIGINT,
+ * or when the parent that holds its IPC channel is gone. Exit code 0 after an orderly stop; 1 with a message that
+ * says what to do when it cannot start, or with the error when something fails that nobody caught.
+ */
+export async function runService<S extends ServiceSettings>(
+  definition: ServiceDefinition<S>,
+  declared: { readonly [K in keyof S]: Setting<S[K]> },
+): Promise<void> {
+  const { name } = definition;
+  let settings: S;
+  try {
+    settings = readSettings(`SHOAL_${name.toUpperCase()}_`, declared as never, process.env) as S;
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    createLogger(name, "info").fatal(`settings that cannot be used:\n${error.message}`);
+    process.exit(1);
+  }
+  const log = createLogger(name, settings.logLevel);
+  process.on("uncaughtException", (error) => die(log, error, "an error that nobody caught"));
+
+  const stopAsked = Promise.withResolvers<string>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopAsked.resolve(signal));
+  process.once("disconnect", () => stopAsked.resolve("the parent is gone"));
+
+  const service = await startService(definition, settings, log).catch((error) => die(log, error));
+  const { grpcPort, adminPort } = service;
+  log.info({ host: settings.host, grpcPort, adminPort }, "ready");
+  process.send?.({ type: "ready", service: name, grpcPort, adminPort } satisfies ReadyMessage);
+
+  log.info({ because: await stopAsked.promise }, "stopping");
+  setTimeout(() => die(log, new Error("it took too long to stop")), settings.drainTimeoutMs + endTimeoutMs).unref();
+  await service.stop();
+  log.info("stopped");
+  process.exit(0);
+}
+
+function die(log: Logger, error: unknown, message = error instanceof Error ? error.message : String(error)): never {
+  log.fatal({ err: error }, message);
+  process.exit(1);
+}

@@ -1,0 +1,51 @@
+import { duration, host, logLevel, port, type Setting, text } from "@shoal/config";
+
+/** The settings that every service has. */
+export interface ServiceSettings {
+  readonly host: string;
+  readonly grpcPort: number;
+  readonly adminPort: number;
+  readonly databaseUrl: string;
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+  readonly drainTimeoutMs: number;
+}
+
+/** Declares them for the service `name`, as `SHOAL_<NAME>_HOST` and so on; `grpcPort` is the port unless set. */
+export function serviceSettings(
+  name: string,
+  grpcPort: number,
+): { readonly [K in keyof ServiceSettings]: Setting<ServiceSettings[K]> } {
+  const prefix = `SHOAL_${name.toUpperCase()}_`;
+  return {
+    host: {
+      env: `${prefix}HOST`,
+      schema: host("127.0.0.1"),
+      about: "The address to listen on, for gRPC and admin; 0.0.0.0 for all.",
+    },
+    grpcPort: {
+      env: `${prefix}GRPC_PORT`,
+      schema: port(grpcPort),
+      about: "The port for gRPC; 0 lets the system choose.",
+    },
+    adminPort: {
+      env: `${prefix}ADMIN_PORT`,
+      schema: port(grpcPort + 1_000),
+      about: "The port for /healthz and /readyz; 0 lets the system choose.",
+    },
+    databaseUrl: {
+      env: `${prefix}DATABASE_URL`,
+      schema: text(`sqlite:.shoal/${name}.db`),
+      about: "Where the state is kept: sqlite:PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE.",
+    },
+    logLevel: {
+      env: `${prefix}LOG_LEVEL`,
+      schema: logLevel(),
+      about: "How much is logged.",
+    },
+    drainTimeoutMs: {
+      env: `${prefix}DRAIN_TIMEOUT_MS`,
+      schema: duration(10_000, 0, 600_000),
+      about: "How long calls at work may take to finish when the service stops, in milliseconds.",
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { type CallEnd, createServer, type ServerOptions } from "@shoal/rpc";
+import type { Logger } from "@shoal/telemetry";
+import { startAdminServer } from "./admin-server.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { ServiceSettings } from "./service-settings.ts";
+
+/** What a service gets to build itself from. */
+export interface ServiceParts<S> {
+  readonly settings: S;
+  readonly log: Logger;
+  /** Where to say what must be ended, as soon as it is begun. */
+  readonly lifecycle: Lifecycle;
+}
+
+/** A service: its name, and how it is built. */
+export interface ServiceDefinition<S extends ServiceSettings> {
+  /** Lower case, such as `order`; its errors belong to the domain `shoal.order`. */
+  readonly name: string;
+  /** Opens what is needed, wires it, and answers the gRPC services to serve. Runs before anything listens for calls. */
+  build(parts: ServiceParts<S>): Promise<ServerOptions["services"]>;
+}
+
+/** A service that takes calls. */
+export interface RunningService {
+  readonly grpcPort: number;
+  readonly adminPort: number;
+  /** Refuses new calls, lets those at work finish (within `drainTimeoutMs`), ends everything. Never rejects. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a service within this process: admin endpoint, then what `build` opens, then the gRPC server, then ready.
+ * When a step fails, what was begun is ended and the step's error is passed on. The caller stops it.
+ */
+export async function startService<S extends ServiceSettings>(
+  definition: ServiceDefinition<S>,
+  settings: S,
+  log: Logger,
+): Promise<RunningService> {
+  const lifecycle = new Lifecycle((part, error) => log.error({ err: error, part }, "a part failed to end"));
+  try {
+    const admin = await startAdminServer(settings.host, settings.adminPort).catch((error) => {
+      throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
+    });
+    lifecycle.onStop("admin server", () => admin.close());
+    const services = await definition.build({ settings, log, lifecycle });
+    const server = createServer({
+      services,
+      errorDomain: `shoal.${definition.name}`,
+      onCallEnd: (end) => logCall(log, end),
+    });
+    lifecycle.onStop("gRPC server", async () => {
+      const { forced } = await server.drain(settings.drainTimeoutMs);
+      if (forced)
+        log.warn({ drainTimeoutMs: settings.drainTimeoutMs }, "calls were ended: they took too long to finish");
+    });
+    const grpcPort = await server.listen(settings.host, settings.grpcPort).catch((error) => {
+      throw listenError(error, definition.name, "GRPC_PORT", settings.grpcPort);
+    });
+    admin.setReady(true);
+    lifecycle.onStop("readiness", () => admin.setReady(false));
+    return { grpcPort, adminPort: admin.port, stop: () => lifecycle.stop() };
+  } catch (error) {
+    await lifecycle.stop();
+    throw error;
+  }
+}
+
+function logCall(log: Logger, { path, code, durationMs, context, error }: CallEnd): void {
+  const line = { method: path, code, durationMs: Math.round(durationMs * 1_000) / 1_000, requestId: context.requestId };
+  if (code === "INTERNAL") log.error({ ...line, err: error }, "a call failed unexpectedly");
+  else log.debug(line, "call");
+}
+
+/** The system's error in words that say what to do. */
+function listenError(error: unknown, service: string, setting: string, port: number): unknown {
+  const variable = `SHOAL_${service.toUpperCase()}_${setting}`;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE")
+    return new Error(`port ${port} is in use by another program; stop that, or set ${variable} to a free port`, {
+      cause: error,
+    });
+  if (code === "EACCES")
+    return new Error(`port ${port} may not be used by this user; set ${variable} to one above 1023`, { cause: error });
+  return error;
+}
