@@ -65,6 +65,8 @@ async function runTests(server: Server | undefined, nxOptions: readonly string[]
   for (const project of summaries) rmSync(join(project, summaryPath), { force: true });
   const exitCode = await runNx(["run-many", "-t", "test", "--parallel=2", ...nxOptions], {
     ...toolEnvironment(),
+    // nx runs each project through `npm run`, which would add its own words to every failure.
+    npm_config_loglevel: "silent",
     // The URL differs from run to run, so it is no part of what nx caches by; whether there is a server is.
     SHOAL_TEST_MYSQL: server === undefined ? "absent" : "available",
     SHOAL_TEST_MYSQL_URL: server?.url ?? "",
