@@ -1,0 +1,6 @@
+export { type Launched, type LaunchOptions, launch } from "./launch.ts";
+export { LaunchError } from "./launch-error.ts";
+export type { LogLine } from "./log-line.ts";
+export type { ServiceEnd } from "./service-process.ts";
+export { repositoryRoot, type ServiceSpec, services } from "./services.ts";
+export type { ServiceAddress } from "./stack.ts";

@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { readFileSync, symlinkSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { temporaryDirectory } from "@shoal/testkit";
+import { type Launched, type LaunchOptions, launch } from "./launch.ts";
+import { LaunchError } from "./launch-error.ts";
+import type { ServiceEnd } from "./service-process.ts";
+import type { ServiceSpec } from "./services.ts";
+
+test("starts each service once those that it calls are ready, and tells it their addresses", async (t) => {
+  const { home, launched } = await start(t);
+  const user = lines(home, "user").find(({ msg }) => msg === "ready");
+  const order = lines(home, "order").find(({ msg }) => msg === "ready");
+  assert.ok(order.at >= user.at);
+  assert.deepEqual(order.others, {
+    SHOAL_ORDER_USER_ADDRESS: launched.service("user").grpcAddress,
+    SHOAL_ORDER_INVENTORY_ADDRESS: launched.service("inventory").grpcAddress,
+  });
+  for (const { grpcAddress, adminAddress } of launched.services) {
+    await assertListens(grpcAddress);
+    await assertListens(adminAddress);
+  }
+});
+
+test("what the caller's environment sets wins, and an empty value counts as not set", async (t) => {
+  const home = await temporaryDirectory(t);
+  const elsewhere = join(home, "elsewhere");
+  const { launched } = await start(t, {
+    home,
+    env: {
+      SHOAL_USER_DATABASE_URL: `sqlite:${elsewhere}`,
+      SHOAL_INVENTORY_DATABASE_URL: "",
+      SHOAL_ORDER_USER_ADDRESS: "users.example:1",
+    },
+  });
+  assert.equal(launched.services.length, 3);
+  assert.equal(readFileSync(elsewhere, "utf8"), "1");
+  assert.equal(readFileSync(join(home, "data/inventory.db"), "utf8"), "1");
+  const order = lines(home, "order").find(({ msg }) => msg === "ready");
+  assert.equal(order.others.SHOAL_ORDER_USER_ADDRESS, "users.example:1");
+});
+
+test("data outlives a restart and not a fresh start; the log of the run before is kept", async (t) => {
+  const home = await temporaryDirectory(t);
+  for (const [fresh, starts] of [
+    [false, 1],
+    [false, 2],
+    [true, 1],
+  ] as const) {
+    const { launched } = await start(t, { home, fresh });
+    assert.equal(lines(home, "user").find(({ msg }) => msg === "ready").starts, starts);
+    await launched.stop();
+  }
+  assert.equal(lines(home, "user.previous").find(({ msg }) => msg === "ready").starts, 2);
+});
+
+test("stops a service before those that it calls, and all end", async (t) => {
+  const { home, launched } = await start(t);
+  const pids = launched.services.map(({ pid }) => pid);
+  await launched.stop();
+  await launched.stop();
+  const orderStopped = lines(home, "order").find(({ msg }) => msg === "stopped").at;
+  for (const name of ["user", "inventory"])
+    assert.ok(lines(home, name).find(({ msg }) => msg === "stopping").at >= orderStopped);
+  for (const pid of pids) assert.throws(() => process.kill(pid, 0));
+});
+
+test("a service that does not stop in time is ended", async (t) => {
+  const warnings: string[] = [];
+  const { launched } = await start(t, {
+    env: { FIXTURE_ORDER: "never stops", SHOAL_ORDER_DRAIN_TIMEOUT_MS: "0" },
+    onWarning: (service, { message }) => warnings.push(`${service}: ${message}`),
+  });
+  await launched.stop();
+  assert.deepEqual(warnings, ["order: did not stop in time and was ended"]);
+});
+
+test("a service that refuses to start is named with its log; the others are stopped", async (t) => {
+  const home = await temporaryDirectory(t);
+  const warnings: string[] = [];
+  const starting = start(t, {
+    home,
+    env: { FIXTURE_INVENTORY: "refuses", SHOAL_INVENTORY_GRPC_PORT: "12345" },
+    onWarning: (service, { level, message }) => warnings.push(`${service} ${level} ${message}`),
+  });
+  await assert.rejects(starting, (error) => {
+    assert.ok(error instanceof LaunchError);
+    assert.equal(error.message, `inventory could not start: exit code 1. Its log: ${join(home, "logs/inventory.log")}`);
+    return true;
+  });
+  assert.deepEqual(warnings, ["inventory fatal port 12345 is in use by another program"]);
+  // Nothing is left that holds the folder.
+  await start(t, { home });
+});
+
+test("a service that crashes while it starts is named with what it said last", async (t) => {
+  await assert.rejects(
+    start(t, { env: { FIXTURE_ORDER: "crashes" } }),
+    /^LaunchError: order could not start: .*log[\s\S]*free lunch/,
+  );
+});
+
+test("warnings in a log are told with their cause", async (t) => {
+  const warnings: string[] = [];
+  const { launched } = await start(t, {
+    env: { FIXTURE_USER: "warns" },
+    onWarning: (service, { level, message }) => warnings.push(`${service} ${level} ${message}`),
+  });
+  await launched.stop();
+  assert.deepEqual(warnings, ["user warn mind the gap: it is wide"]);
+});
+
+test("a service that dies is told with its signal, and can be started again where it was", async (t) => {
+  const death = Promise.withResolvers<ServiceEnd>();
+  const { launched } = await start(t, { onDeath: death.resolve });
+  const before = launched.service("inventory");
+  process.kill(before.pid, "SIGKILL");
+  const { service, code, signal } = await death.promise;
+  assert.deepEqual({ service, code, signal }, { service: "inventory", code: null, signal: "SIGKILL" });
+  const after = await launched.restart("inventory");
+  assert.deepEqual(
+    { grpc: after.grpcAddress, admin: after.adminAddress },
+    { grpc: before.grpcAddress, admin: before.adminAddress },
+  );
+  await assertListens(after.grpcAddress);
+});
+
+test("a second launcher in the same folder is refused, and the data of the first is left alone", async (t) => {
+  const { home } = await start(t);
+  await assert.rejects(start(t, { home, fresh: true }), (error) => {
+    assert.match(String(error), new RegExp(`already runs here \\(process ${process.pid}, data in ${home}\\)`));
+    return true;
+  });
+  assert.equal(readFileSync(join(home, "data/user.db"), "utf8"), "1");
+});
+
+/** Starts three fixture services on free ports; they are stopped after the test. */
+async function start(t: TestContext, options: LaunchOptions = {}): Promise<{ home: string; launched: Launched }> {
+  const home = options.home ?? (await temporaryDirectory(t));
+  const folder = await temporaryDirectory(t);
+  const ports = Object.fromEntries(
+    ["USER", "INVENTORY", "ORDER"].flatMap((name) => [
+      [`SHOAL_${name}_GRPC_PORT`, "0"],
+      [`SHOAL_${name}_ADMIN_PORT`, "0"],
+    ]),
+  );
+  const launched = await launch({
+    ...options,
+    home,
+    services: [fixture(folder, "user"), fixture(folder, "inventory"), fixture(folder, "order", "user", "inventory")],
+    env: { PATH: process.env["PATH"], ...ports, ...options.env },
+  });
+  t.after(() => launched.stop());
+  return { home, launched };
+}
+
+function fixture(folder: string, name: string, ...calls: string[]): ServiceSpec {
+  const entry = join(folder, `${name}.ts`);
+  symlinkSync(join(import.meta.dirname, "fixture-service.ts"), entry);
+  return { name, entry, grpcPort: 1, calls };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what the fixture wrote, and the assertions say what it must be.
+function lines(home: string, name: string): any[] {
+  const text = readFileSync(join(home, "logs", `${name}.log`), "utf8");
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+function assertListens(address: string): Promise<void> {
+  const { hostname, port } = new URL(`tcp://${address}`);
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), hostname, () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once("error", reject);
+  });
+}

@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import { repositoryRoot, type ServiceSpec, services } from "./services.ts";
+import { type ServiceAddress, Stack, type StackOptions } from "./stack.ts";
+
+/** How {@link launch} starts the services; everything has a default. */
+export interface LaunchOptions extends Partial<StackOptions> {}
+
+/** Services that run, until they are stopped. */
+export interface Launched {
+  /** In the order of the list: user, inventory, order. */
+  readonly services: readonly ServiceAddress[];
+  /** Throws an `Error` for a name that none has. */
+  service(name: string): ServiceAddress;
+  /** Starts a service that has died again, at the same addresses. */
+  restart(name: string): Promise<ServiceAddress>;
+  /** Drains and stops all. Never rejects. */
+  stop(): Promise<void>;
+  /** Ends all processes at once. */
+  kill(): void;
+}
+
+/** The folder for data and logs: SHOAL_HOME, else `.shoal` in the repository. */
+export function homeOf(env: NodeJS.ProcessEnv): string {
+  return env["SHOAL_HOME"] || join(repositoryRoot, ".shoal");
+}
+
+/**
+ * Starts the services of Shoal, each in a process of its own, and resolves when all take calls. Defaults: all services,
+ * this process's environment, `.shoal/` (or SHOAL_HOME), earlier data kept, events untold. Rejects with a
+ * `LaunchError`, with nothing left running. The caller stops it; if this process ends without, the services stop.
+ */
+export async function launch(options: LaunchOptions = {}): Promise<Launched> {
+  const stack = createStack(options);
+  await stack.start();
+  return {
+    get services() {
+      return stack.addresses;
+    },
+    service: (name) => {
+      const found = stack.addresses.find((service) => service.name === name);
+      if (found === undefined) throw new Error(`there is no service ${name}`);
+      return found;
+    },
+    restart: (name) => stack.restart(name),
+    stop: () => stack.stop(),
+    kill: () => stack.kill(),
+  };
+}
+
+/** A stack with the defaults of {@link launch}, not started. */
+export function createStack(options: LaunchOptions): Stack {
+  const env = options.env ?? process.env;
+  const ignore = () => {};
+  return new Stack({
+    services: services as readonly ServiceSpec[],
+    home: homeOf(env),
+    fresh: false,
+    onReady: ignore,
+    onWarning: ignore,
+    onDeath: ignore,
+    onWait: ignore,
+    ...options,
+    env,
+  });
+}

@@ -1,0 +1,76 @@
+// `npm start [-- --fresh]`: runs all services on this machine until Ctrl-C. Exit code 0 after an orderly stop, 1 when a
+// service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
+import { parseArgs } from "node:util";
+import { onParentGone } from "@shoal/tools-repo/parent";
+import { createStack, homeOf } from "./launch.ts";
+import { LaunchError } from "./launch-error.ts";
+import * as report from "./report.ts";
+
+const usage = `npm start [-- options]: starts every service of Shoal on this machine; Ctrl-C stops them.
+
+  --fresh   delete the data of earlier runs first
+  --help    show this
+
+Every service takes its settings from the environment, such as SHOAL_ORDER_GRPC_PORT=6000 or
+SHOAL_USER_DATABASE_URL=mysql://user:password@127.0.0.1:3306/users. SHOAL_HOME is the folder for
+data and logs, .shoal in the repository unless set.`;
+
+const { fresh } = readArguments();
+const began = performance.now();
+const home = homeOf(process.env);
+const stack = createStack({
+  home,
+  fresh,
+  onReady: report.reportReady,
+  onWarning: report.reportWarning,
+  onDeath: (end) => {
+    report.reportDeath(end);
+    void stop(1);
+  },
+  onWait: report.reportWait,
+});
+
+let exitCode: number | undefined;
+let interrupts = 0;
+process.on("SIGINT", () => {
+  interrupts += 1;
+  if (interrupts > 1) {
+    stack.kill();
+    process.exit(130);
+  }
+  void stop(0);
+});
+for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => void stop(0));
+onParentGone(() => void stop(0));
+
+try {
+  await stack.start();
+  report.reportRunning(stack.addresses, home, performance.now() - began);
+} catch (error) {
+  if (exitCode === undefined) {
+    report.reportTrouble(error instanceof LaunchError ? error.message : String((error as Error)?.stack ?? error));
+    process.exit(1);
+  }
+}
+
+/** Stops everything and ends this process; the first exit code given counts. */
+async function stop(code: number): Promise<void> {
+  if (exitCode !== undefined) return;
+  exitCode = code;
+  report.reportStopping();
+  await stack.stop();
+  report.reportStopped();
+  process.exit(code);
+}
+
+function readArguments(): { readonly fresh: boolean } {
+  try {
+    const { values } = parseArgs({ options: { fresh: { type: "boolean" }, help: { type: "boolean", short: "h" } } });
+    if (values.help !== true) return { fresh: values.fresh === true };
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,64 @@
+import { styleText } from "node:util";
+import type { ServiceRecord } from "./home.ts";
+import type { LogLine } from "./log-line.ts";
+import type { ServiceEnd } from "./service-process.ts";
+import { describeEnd, type ServiceAddress } from "./stack.ts";
+
+// What the launcher says on the terminal: progress on standard output, trouble on standard error. Colours are left out
+// where there is no terminal, or with NO_COLOR.
+
+export function reportReady({ name, grpcAddress, startedInMs }: ServiceAddress): void {
+  console.log(`${styleText("green", name)} is ready on ${grpcAddress} (${seconds(startedInMs)})`);
+}
+
+export function reportWarning(service: string, { level, message }: LogLine): void {
+  const colour = level === "warn" ? "yellow" : "red";
+  console.error(`${styleText(colour, `${service}: ${level}:`, { stream: process.stderr })} ${message}`);
+}
+
+export function reportDeath(end: ServiceEnd): void {
+  reportTrouble(`${end.service} died: ${describeEnd(end)}`);
+}
+
+export function reportTrouble(message: string): void {
+  console.error(styleText("red", message, { stream: process.stderr }));
+}
+
+export function reportWait(services: readonly ServiceRecord[]): void {
+  const named = services.map(({ name, pid }) => `${name} (process ${pid})`).join(", ");
+  console.log(`Waiting for services of an earlier run to end: ${named}.`);
+}
+
+/** The addresses, a call to try, and the line that says that all is up. */
+export function reportRunning(services: readonly ServiceAddress[], home: string, startedInMs: number): void {
+  const rows = services.map(({ name, grpcAddress, adminAddress }) => [name, grpcAddress, `http://${adminAddress}`]);
+  console.log(`\n${table([["service", "gRPC", "admin"], ...rows])}\n`);
+  const user = services.find(({ name }) => name === "user");
+  if (user !== undefined) console.log(`Try it:\n${styleText("bold", exampleCall(user.grpcAddress))}\n`);
+  console.log(`Data and logs are in ${home}. Ctrl-C stops.`);
+  console.log(`${styleText("green", "shoal is ready")} (${seconds(startedInMs)})`);
+}
+
+export function reportStopping(): void {
+  console.log("Stopping: calls at work may finish. Ctrl-C again ends them.");
+}
+
+export function reportStopped(): void {
+  console.log("Stopped.");
+}
+
+function exampleCall(address: string): string {
+  const request = { email: "ada@example.com", display_name: "Ada Lovelace" };
+  const method = `http://${address}/shoal.user.v1.UserService/CreateUser`;
+  return `npx buf curl --protocol grpc --http2-prior-knowledge -d '${JSON.stringify(request)}' ${method}`;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ");
+  return rows.map((row) => line(row).trimEnd()).join("\n");
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
