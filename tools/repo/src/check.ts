@@ -3,6 +3,7 @@
 import { checkBoundaries } from "./check-boundaries.ts";
 import { checkBreaking } from "./check-breaking.ts";
 import { checkGenerated } from "./check-generated.ts";
+import { checkLockFile } from "./check-lock-file.ts";
 import { type CheckResult, printResult } from "./check-result.ts";
 import { onParentGone } from "./parent.ts";
 import { runTool } from "./run-tool.ts";
@@ -13,6 +14,7 @@ const checks: Readonly<Record<string, () => Promise<CheckResult>>> = {
   "format and lint": () => tool("biome", "ci", "--error-on-warnings", "."),
   types: () => tool("tsc", "--noEmit"),
   "layer boundaries": checkBoundaries,
+  "lock file": checkLockFile,
   "contracts: lint": () => tool("buf", "lint"),
   "contracts: format": () => tool("buf", "format", "--diff", "--exit-code", "proto"),
   "contracts: breaking changes": checkBreaking,
