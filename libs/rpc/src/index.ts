@@ -2,6 +2,6 @@ export { type Client, type ClientOptions, createClient, defaultClientOptions } f
 export { statusOf } from "./errors.ts";
 export { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
 export { createHealth, type Health } from "./health.ts";
-export { type Cursor, decodePageToken, encodePageToken } from "./page-token.ts";
+export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export { type CallEnd, createServer, defaultServerOptions, type RpcServer, type ServerOptions } from "./server.ts";
 export { requireValid } from "./validation.ts";

@@ -5,17 +5,10 @@ import { AppError } from "@shoal/kernel";
 export type Cursor = readonly (string | number)[];
 
 /**
- * An opaque token for the page after `cursor`. `scope` names the list and its filters, such as
- * `["orders", userId]`: the token is good for that list only.
- */
-export function encodePageToken(scope: readonly string[], cursor: Cursor): string {
-  return Buffer.from(JSON.stringify([digest(scope), ...cursor])).toString("base64url");
-}
-
-/**
- * The cursor in a token that {@link encodePageToken} made for the same scope; `undefined` for the empty token of a
- * first page. Its parts have the types that `shape` names. Throws an `invalid` {@link AppError}
- * (`PAGE_TOKEN_INVALID`, of `domain`) for anything else.
+ * The cursor in a token that {@link cutPage} made for the same `scope`; `undefined` for the empty token of a first
+ * page. `scope` names the list and its filters, such as `["orders", userId]`: a token is good for that list only.
+ * Throws an `invalid` {@link AppError} (`PAGE_TOKEN_INVALID`, of `domain`) for anything else, and for a cursor whose
+ * parts have other types than `shape` names.
  */
 export function decodePageToken(
   token: string,
@@ -35,6 +28,26 @@ export function decodePageToken(
     message: `page_token: ${description}`,
     violations: [{ field: "page_token", description }],
   });
+}
+
+/**
+ * A page of `size` out of `found`, which was read with a limit of one more: that one tells whether another page
+ * follows, and is not on this one. `cursorOf` names the key that the list is sorted by.
+ */
+export function cutPage<T>(
+  found: readonly T[],
+  size: number,
+  scope: readonly string[],
+  cursorOf: (last: T) => Cursor,
+): { readonly page: readonly T[]; readonly nextPageToken: string } {
+  const page = found.slice(0, size);
+  const last = page.at(-1);
+  const more = found.length > size && last !== undefined;
+  return { page, nextPageToken: more ? encodePageToken(scope, cursorOf(last)) : "" };
+}
+
+function encodePageToken(scope: readonly string[], cursor: Cursor): string {
+  return Buffer.from(JSON.stringify([digest(scope), ...cursor])).toString("base64url");
 }
 
 function parse(token: string): readonly unknown[] {

@@ -7,14 +7,14 @@ const connectTimeoutMs = 5_000;
 
 /**
  * What every connection is set to, whatever the server's own settings are. READ COMMITTED: our writes are conditional
- * or lock their rows by key, and need no gap locks, which would make unrelated inserts deadlock.
+ * or lock their rows by key, and need no gap locks, which would make unrelated inserts deadlock. The isolation level
+ * has a statement of its own because its variable has another name on MariaDB 10.
  */
-const session = [
-  "sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
-  "time_zone = '+00:00'",
-  "transaction_isolation = 'READ-COMMITTED'",
-  "innodb_lock_wait_timeout = 5",
-].join(", ");
+const sessionStatements = [
+  "set session transaction isolation level read committed",
+  "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', " +
+    "time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+];
 
 /** Kysely on mysql2, with at most `maxConnections` connections. Whole numbers of 64 bits are read as `bigint`. */
 export function mysqlDialect(url: DatabaseUrl & { readonly engine: "mysql" }, maxConnections: number): Dialect {
@@ -32,8 +32,14 @@ export function mysqlDialect(url: DatabaseUrl & { readonly engine: "mysql" }, ma
     enableKeepAlive: true,
     typeCast: bigints,
   });
-  // Commands of a connection run in order, so this comes before whatever the connection was opened for.
-  pool.on("connection", (connection) => connection.query(`set session ${session}`));
+  pool.on("connection", (connection) => {
+    // Commands of a connection run in order, so these come before whatever it was opened for.
+    for (const statement of sessionStatements) {
+      connection.query(statement, (error) => {
+        if (error !== null) connection.destroy();
+      });
+    }
+  });
   return new MysqlDialect({ pool });
 }
 

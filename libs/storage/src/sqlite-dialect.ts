@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -11,24 +12,39 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
+import { isTransient } from "./errors.ts";
 
-/** How long a statement waits for another process that is writing to the same file, in milliseconds. */
+/** How long a statement waits for another process that is writing to the same file, and how often it looks. */
 const busyTimeoutMs = 5_000;
+const busyPollMs = 5;
 
 /** Prepared statements kept; one that is used again skips the parser. */
 const maxStatements = 256;
 
 /**
  * Kysely on `node:sqlite`: one connection, which is all that SQLite can use for writing. WAL, every commit synced to
- * disk, foreign keys on. A missing file is created, its folder too. Statements run synchronously.
+ * disk, foreign keys on. A missing file is created, its folder too. Statements run synchronously. Only for use behind
+ * `guardedDialect` with one connection: two transactions at once would be one.
  */
 export function sqliteDialect(path: string): Dialect {
   return {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new NodeSqliteAdapter(),
     createDriver: () => new NodeSqliteDriver(path),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
+}
+
+class NodeSqliteAdapter extends SqliteAdapter {
+  /** Has the migrator read its state and change the schema in one transaction, so that two processes take turns. */
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+
+  /** Kysely would queue callers before a single connection without bound or deadline; the guarded dialect does better. */
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
 }
 
 class NodeSqliteDriver implements Driver {
@@ -43,7 +59,8 @@ class NodeSqliteDriver implements Driver {
   async init(): Promise<void> {
     mkdirSync(dirname(this.#path), { recursive: true });
     this.#database = new DatabaseSync(this.#path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
-    this.#database.exec("pragma journal_mode = wal; pragma synchronous = full;");
+    // From here on waiting is ours: SQLite's own would stop the event loop.
+    this.#database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 0;");
     this.#connection = new NodeSqliteConnection(this.#database);
   }
 
@@ -84,6 +101,19 @@ class NodeSqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const giveUpAt = performance.now() + busyTimeoutMs;
+    while (true) {
+      try {
+        return this.#execute(query);
+      } catch (error) {
+        // Within a transaction the lock is held; and what failed there must not be run again by itself.
+        if (!isTransient(error) || this.#database.isTransaction || performance.now() >= giveUpAt) throw error;
+        await sleep(busyPollMs);
+      }
+    }
+  }
+
+  #execute<R>(query: CompiledQuery): QueryResult<R> {
     const statement = this.#prepare(query.sql);
     const parameters = query.parameters as SQLInputValue[];
     const columns = statement.columns();

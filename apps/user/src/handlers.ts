@@ -1,0 +1,51 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type UserSchema, UserService, UserStatus } from "@shoal/contracts/user/v1/user_service";
+import { cutPage, decodePageToken, implement } from "@shoal/rpc";
+import type { User } from "./domain/user.ts";
+import type { Users } from "./domain/users.ts";
+
+const defaultPageSize = 50;
+const listScope = ["users"];
+
+/** UserService on the domain's use cases. */
+export function userHandlers(users: Users) {
+  return implement(UserService, {
+    createUser: async ({ email, displayName }) => ({ user: toMessage(await users.create(email, displayName)) }),
+
+    getUser: async ({ userId }) => ({ user: toMessage(await users.get(userId)) }),
+
+    batchGetUsers: async ({ userIds }) => {
+      const { users: found, missing } = await users.batchGet(userIds);
+      return { users: found.map(toMessage), missingUserIds: missing };
+    },
+
+    updateUser: async ({ userId, version, updateMask, email, displayName }) => {
+      const named = new Set(updateMask?.paths);
+      const change = { ...(named.has("email") && { email }), ...(named.has("display_name") && { displayName }) };
+      return { user: toMessage(await users.update(userId, version, change)) };
+    },
+
+    deactivateUser: async ({ userId }) => ({ user: toMessage(await users.deactivate(userId)) }),
+
+    listUsers: async ({ pageSize, pageToken }) => {
+      const limit = pageSize || defaultPageSize;
+      const [after] = decodePageToken(pageToken, listScope, ["string"], "shoal.user") ?? [""];
+      const found = await users.list(String(after), limit + 1);
+      const { page, nextPageToken } = cutPage(found, limit, listScope, ({ id }) => [id]);
+      return { users: page.map(toMessage), nextPageToken };
+    },
+  });
+}
+
+function toMessage(user: User): MessageInitShape<typeof UserSchema> {
+  return {
+    id: user.id,
+    email: user.email,
+    displayName: user.displayName,
+    status: user.status === "active" ? UserStatus.ACTIVE : UserStatus.INACTIVE,
+    version: user.version,
+    createTime: timestampFromMs(user.createdAtMs),
+    updateTime: timestampFromMs(user.updatedAtMs),
+  };
+}

@@ -1,0 +1,20 @@
+import { newId, systemClock } from "@shoal/kernel";
+import type { ServiceDefinition, ServiceSettings } from "@shoal/runtime";
+import { migrate, openDatabase } from "@shoal/storage";
+import { createUsers } from "./domain/users.ts";
+import { userHandlers } from "./handlers.ts";
+import { migrations } from "./store/migrations.ts";
+import type { UserTables } from "./store/sql-user-store.ts";
+import { createSqlUserStore } from "./store/sql-user-store.ts";
+
+/** The user service and all its parts. */
+export const userService: ServiceDefinition<ServiceSettings> = {
+  name: "user",
+  build: async ({ settings, lifecycle }) => {
+    const database = openDatabase<UserTables>(settings.databaseUrl);
+    lifecycle.onStop("database", () => database.close());
+    await migrate(database, migrations);
+    const users = createUsers({ store: createSqlUserStore(database), clock: systemClock, newId });
+    return [userHandlers(users)];
+  },
+};

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { isAppError, runWithContext } from "@shoal/kernel";
+import { type StorageEngine, storageEngines } from "@shoal/testkit";
+import { sql } from "kysely";
+import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
+import { isUniqueViolation } from "./errors.ts";
+import { type Migration, migrate } from "./migrations.ts";
+
+interface Tables {
+  counters: { id: string; label: string; small: number; large: bigint };
+}
+
+const first: Migration = {
+  name: "0001-counters",
+  statements: ({ key, text, int, bigint, tableOptions }) => [
+    sql`create table if not exists counters (
+      id ${key} not null primary key, label ${text(40)} not null, small ${int} not null, large ${bigint} not null
+    ) ${tableOptions}`,
+  ],
+};
+const second: Migration = {
+  name: "0002-index",
+  statements: () => [sql`create index counters_small on counters (small)`],
+};
+
+async function open(t: TestContext, engine: StorageEngine, options?: Partial<DatabaseOptions>) {
+  const url = await engine.createDatabase(t);
+  const connect = () => {
+    const database = openDatabase<Tables>(url, options);
+    t.after(() => database.close());
+    return database;
+  };
+  const database = connect();
+  await migrate(database, [first]);
+  return { database, connect };
+}
+
+const insert = ({ db }: Pick<Database<Tables>, "db">, id: string) =>
+  db.insertInto("counters").values({ id, label: "Zähler 🧮", small: 0, large: 0n }).execute();
+
+const small = async ({ db }: Database<Tables>, id: string) =>
+  (await db.selectFrom("counters").select("small").where("id", "=", id).executeTakeFirst())?.small;
+
+for (const engine of storageEngines) {
+  const it = (does: string, run: (t: TestContext) => Promise<void>) =>
+    test(`${engine.name} ${does}`, engine.options, run);
+
+  it("reads 32 bits as number, 64 bits as bigint, text by code point", async (t) => {
+    const { database } = await open(t, engine);
+    const row = { id: "a", label: "Zähler 🧮", small: -(2 ** 31), large: 2n ** 63n - 1n };
+    await database.db.insertInto("counters").values(row).execute();
+    assert.deepEqual({ ...(await database.db.selectFrom("counters").selectAll().executeTakeFirst()) }, row);
+    const other = database.db.selectFrom("counters").select("id").where("label", "=", "zähler 🧮");
+    assert.equal(await other.executeTakeFirst(), undefined);
+  });
+
+  it("refuses a value of another type or out of range", async (t) => {
+    const { database } = await open(t, engine);
+    const bad = (small: unknown, large: unknown) =>
+      database.db
+        .insertInto("counters")
+        .values({ id: "a", label: "", small, large } as never)
+        .execute();
+    await assert.rejects(bad("many", 0n));
+    await assert.rejects(bad(0, 2n ** 63n));
+  });
+
+  it("tells a key that exists from other failures", async (t) => {
+    const { database } = await open(t, engine);
+    await insert(database, "a");
+    await assert.rejects(insert(database, "a"), (error) => isUniqueViolation(error));
+    await assert.rejects(sql`select * from nowhere`.execute(database.db), (error) => !isUniqueViolation(error));
+  });
+
+  it("commits all of a transaction or nothing", async (t) => {
+    const { database } = await open(t, engine);
+    const failing = database.transaction(async (tx) => {
+      await insert({ db: tx }, "a");
+      throw new Error("changed my mind");
+    });
+    await assert.rejects(failing, /changed my mind/);
+    assert.equal(await small(database, "a"), undefined);
+    await database.transaction(async (tx) => insert({ db: tx }, "b"));
+    assert.equal(await small(database, "b"), 0);
+  });
+
+  it("loses no update of many transactions at once", async (t) => {
+    const { database } = await open(t, engine);
+    await insert(database, "a");
+    const increment = () =>
+      database.transaction((tx) =>
+        tx
+          .updateTable("counters")
+          .set(({ eb }) => ({ small: eb("small", "+", 1) }))
+          .where("id", "=", "a")
+          .execute(),
+      );
+    await Promise.all(Array.from({ length: 200 }, increment));
+    assert.equal(await small(database, "a"), 200);
+  });
+
+  it("refuses a caller when too many wait, and goes on afterwards", async (t) => {
+    const { database } = await open(t, engine, { maxConnections: 1, maxWaiting: 1 });
+    const release = Promise.withResolvers<void>();
+    const holding = Promise.withResolvers<void>();
+    const holder = database.transaction(async (tx) => {
+      await sql`select 1`.execute(tx);
+      holding.resolve();
+      await release.promise;
+    });
+    await holding.promise;
+    const waiting = small(database, "a");
+    await assert.rejects(small(database, "a"), (error) => isAppError(error, "DATABASE_BUSY"));
+    release.resolve();
+    await Promise.all([holder, waiting]);
+    assert.equal(await small(database, "a"), undefined);
+  });
+
+  it("stops waiting for a connection when the call that it is for ends", async (t) => {
+    const { database } = await open(t, engine, { maxConnections: 1 });
+    const release = Promise.withResolvers<void>();
+    const holding = Promise.withResolvers<void>();
+    const holder = database.transaction(async (tx) => {
+      await sql`select 1`.execute(tx);
+      holding.resolve();
+      await release.promise;
+    });
+    await holding.promise;
+    const controller = new AbortController();
+    const context = { requestId: "r", deadline: Number.POSITIVE_INFINITY, signal: controller.signal };
+    const waiting = runWithContext(context, () => small(database, "a"));
+    controller.abort();
+    await assert.rejects(waiting, (error) => isAppError(error, "CALL_ENDED"));
+    release.resolve();
+    await holder;
+  });
+
+  it("migrates once when instances start together", async (t) => {
+    const { database, connect } = await open(t, engine);
+    await Promise.all([migrate(database, [first, second]), migrate(connect(), [first, second])]);
+    await migrate(database, [first, second]);
+    const applied = await sql`select name from shoal_migration order by name`.execute(database.db);
+    assert.deepEqual(
+      applied.rows.map((row) => ({ ...(row as object) })),
+      [{ name: first.name }, { name: second.name }],
+    );
+  });
+
+  it("refuses a database of a newer release and leaves it alone", async (t) => {
+    const { database } = await open(t, engine);
+    await migrate(database, [first, second]);
+    await assert.rejects(migrate(database, [first]), /0002-index.*written by a newer release/);
+  });
+}
+
+test("MySQL that cannot be reached is unavailable", async (t) => {
+  // Port 1 of the loopback address: nothing listens there.
+  const database = openDatabase<Tables>("mysql://nobody:secret@127.0.0.1:1/none");
+  t.after(() => database.close());
+  await assert.rejects(small(database, "a"), (error) => isAppError(error, "DATABASE_UNAVAILABLE"));
+});
+
+test("options out of range are refused by name", () => {
+  assert.throws(() => openDatabase("sqlite:x.db", { maxConnections: 0 }), /maxConnections must be a whole number/);
+});
