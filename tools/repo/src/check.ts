@@ -11,7 +11,7 @@ import { runTool } from "./run-tool.ts";
 onParentGone(() => process.exit(1));
 
 const checks: Readonly<Record<string, () => Promise<CheckResult>>> = {
-  "format and lint": () => tool("biome", "ci", "--error-on-warnings", "."),
+  "format and lint": () => tool("biome", "ci", "--colors=off", "--error-on-warnings", "."),
   types: () => tool("tsc", "--noEmit"),
   "layer boundaries": checkBoundaries,
   "lock file": checkLockFile,
