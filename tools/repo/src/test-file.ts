@@ -93,7 +93,8 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
 }
 
 function start(file: string, { cwd, signal }: TestFileOptions, testTimeoutMs: number): ChildProcess {
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  // What a test sees must not depend on who runs it: nx asks for colours, `node --test` for its own reporter.
+  const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, ...env } = process.env;
   const args = [`--test-reporter=${reporter}`, `--test-timeout=${testTimeoutMs}`, "--enable-source-maps", file];
   const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe", "pipe"] });
   signal?.addEventListener("abort", () => child.kill("SIGKILL"));

@@ -71,9 +71,11 @@ async function runTests(server: Server | undefined, nxOptions: readonly string[]
     SHOAL_TEST_MYSQL: server === undefined ? "absent" : "available",
     SHOAL_TEST_MYSQL_URL: server?.url ?? "",
   });
-  const total = sumCounts(summaries.map((project) => readCounts(project) ?? noTests));
-  // A project that did not come so far as to count its tests.
-  return exitCode !== 0 && total.failed === 0 ? { ...total, failed: 1 } : total;
+  const counts = summaries.map(readCounts).filter((each) => each !== undefined);
+  const total = sumCounts(counts);
+  // A project that did not come so far as to count its tests; or options that choose no project.
+  const unseenFailure = (exitCode !== 0 && total.failed === 0) || counts.length === 0;
+  return unseenFailure ? { ...total, failed: 1 } : total;
 }
 
 /** Runs nx to its end; with all it has started when this process is told to stop. */
