@@ -67,6 +67,7 @@ async function runTests(server: Server | undefined, nxOptions: readonly string[]
     ...toolEnvironment(),
     // nx runs each project through `npm run`, which would add its own words to every failure.
     npm_config_loglevel: "silent",
+    ...(process.stdout.isTTY ? {} : { NO_COLOR: "1", FORCE_COLOR: "0" }),
     // The URL differs from run to run, so it is no part of what nx caches by; whether there is a server is.
     SHOAL_TEST_MYSQL: server === undefined ? "absent" : "available",
     SHOAL_TEST_MYSQL_URL: server?.url ?? "",
