@@ -45,3 +45,14 @@ export function logLevel(): z.ZodType<"trace" | "debug" | "info" | "warn" | "err
     .default("info")
     .pipe(z.enum(levels, `must be one of ${levels.join(", ")}`));
 }
+
+/** Where a service answers: a host name or IP address, a colon and a port; IPv6 addresses in brackets. */
+export function address(fallback: string): z.ZodType<string, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .refine((value) => {
+      const [, port] = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value) ?? [];
+      return Number(port) >= 1 && Number(port) <= 65_535;
+    }, "must be HOST:PORT");
+}

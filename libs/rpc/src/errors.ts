@@ -86,6 +86,17 @@ export function fromServiceError(error: ServiceError): AppError {
   });
 }
 
+/** What a stream without an end of its own fails with when the server drains: the caller should begin anew elsewhere. */
+export function serverDraining(): AppError {
+  return new AppError({
+    kind: "unavailable",
+    reason: "SERVER_DRAINING",
+    domain: "shoal.rpc",
+    message: "the server is shutting down; begin the stream anew",
+    retryAfterMs: 1_000,
+  });
+}
+
 function unexpected(): AppError {
   const requestId = currentContext()?.requestId ?? "";
   return new AppError({

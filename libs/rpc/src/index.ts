@@ -1,5 +1,5 @@
 export { type Client, type ClientOptions, createClient, defaultClientOptions } from "./client.ts";
-export { statusOf } from "./errors.ts";
+export { serverDraining, statusOf } from "./errors.ts";
 export { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
 export { createHealth, type Health } from "./health.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";

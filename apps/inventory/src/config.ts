@@ -1,0 +1,15 @@
+import { duration, type SettingsOf } from "@shoal/config";
+import { serviceSettings } from "@shoal/runtime";
+
+/** The settings of the inventory service. */
+export const declaredSettings = {
+  ...serviceSettings("inventory", 50_052),
+  sweepIntervalMs: {
+    env: "SHOAL_INVENTORY_SWEEP_INTERVAL_MS",
+    schema: duration(1_000, 10, 3_600_000),
+    about: "How long the sweeper that ends expired holds rests between two looks, in milliseconds.",
+  },
+};
+
+/** Their values. */
+export type InventorySettings = SettingsOf<typeof declaredSettings>;

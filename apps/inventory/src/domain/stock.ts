@@ -1,0 +1,81 @@
+import { AppError } from "@shoal/kernel";
+import { domain } from "./product.ts";
+
+/** How many pieces of a SKU there are, each in exactly one of three states. */
+export interface StockLevel {
+  readonly sku: string;
+  /** Can be reserved; 0 to {@link maxAvailable}. */
+  readonly available: number;
+  /** In reservations that have not ended. */
+  readonly held: number;
+  /** In confirmed reservations. */
+  readonly sold: number;
+}
+
+/** A movement of pieces between the three states of a SKU; what is left out is 0. */
+export type StockMove = Partial<Omit<StockLevel, "sku">> & { readonly sku: string };
+
+/** A change of what there is, made once. */
+export interface Adjustment {
+  /** Which kind of request made it; ids are unique within one. */
+  readonly source: "create" | "load" | "adjust";
+  readonly id: string;
+  readonly sku: string;
+  readonly delta: number;
+  readonly reason: string;
+  readonly createdAtMs: number;
+}
+
+/** The most pieces of one SKU that may be available. */
+export const maxAvailable = 1_000_000_000_000;
+
+/** Throws when `delta` would leave fewer than 0 pieces available, or more than {@link maxAvailable}. */
+export function requireAdjustable({ sku, available }: StockLevel, delta: number): void {
+  if (available + delta < 0) throw insufficientStock([{ sku, requested: -delta, available }]);
+  if (available + delta > maxAvailable) throw stockLimitExceeded(sku);
+}
+
+/** FAILED_PRECONDITION: fewer pieces are available than were asked for, of one SKU or more. */
+export function insufficientStock(
+  short: readonly { readonly sku: string; readonly requested: number; readonly available: number }[],
+): AppError {
+  const [first] = short;
+  if (first === undefined) throw new TypeError("nothing is short");
+  const { sku, requested, available } = first;
+  const preconditions = short.map((item) => ({
+    subject: item.sku,
+    description: `${item.requested} asked, ${item.available} left`,
+  }));
+  return new AppError({
+    kind: "precondition",
+    reason: "INSUFFICIENT_STOCK",
+    domain,
+    message: `not enough stock: ${preconditions.map((p) => `${p.subject}: ${p.description}`).join("; ")}`,
+    metadata: { sku, requested: String(requested), available: String(available) },
+    preconditions,
+  });
+}
+
+/** FAILED_PRECONDITION: more pieces would be available than can be counted. */
+export function stockLimitExceeded(sku: string): AppError {
+  const description = `at most ${maxAvailable} pieces may be available`;
+  return new AppError({
+    kind: "precondition",
+    reason: "STOCK_LIMIT_EXCEEDED",
+    domain,
+    message: `${sku}: ${description}`,
+    metadata: { sku, limit: String(maxAvailable) },
+    preconditions: [{ subject: sku, description }],
+  });
+}
+
+/** ALREADY_EXISTS: the adjustment id stands for another change. */
+export function adjustmentIdReused(id: string): AppError {
+  return new AppError({
+    kind: "duplicate",
+    reason: "ADJUSTMENT_ID_REUSED",
+    domain,
+    message: `adjustment ${id} was made with another SKU or delta; use a new id`,
+    resource: { type: "shoal.inventory.Adjustment", name: id },
+  });
+}

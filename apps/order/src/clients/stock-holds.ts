@@ -1,0 +1,92 @@
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  type InventoryService,
+  type Reservation,
+  ReservationStatus,
+} from "@shoal/contracts/inventory/v1/inventory_service";
+import type { Money as MoneyMessage } from "@shoal/contracts/type/v1/money";
+import { AppError, isAppError, type Money } from "@shoal/kernel";
+import type { Client } from "@shoal/rpc";
+import { domain, type HoldEnd, idempotencyKeyReused } from "../domain/order.ts";
+import type { Hold, StockHolds } from "../domain/ports.ts";
+import { upstreamError } from "./upstream-error.ts";
+
+/** Reasons of the inventory that say something about the order: they become the order service's own. */
+const orderReasons = new Set(["SKU_NOT_FOUND", "INSUFFICIENT_STOCK", "MIXED_CURRENCIES", "AMOUNT_OVERFLOW"]);
+
+/** The inventory service behind the domain's port. An order's hold has the order's id. The caller disposes of the client. */
+export function createStockHolds(client: Client<typeof InventoryService>): StockHolds {
+  return {
+    hold: async (orderId, lines, timeToLiveMs) => {
+      try {
+        const request = { reservationId: orderId, lines: [...lines], timeToLive: durationFromMs(timeToLiveMs) };
+        return toHold((await client.reserveStock(request)).reservation);
+      } catch (error) {
+        if (isAppError(error, "RESERVATION_ID_REUSED")) throw idempotencyKeyReused(orderId, error);
+        if (error instanceof AppError && orderReasons.has(error.reason)) throw asOwn(error);
+        throw upstreamError("inventory", error);
+      }
+    },
+
+    confirm: async (orderId) => {
+      try {
+        await client.confirmReservation({ reservationId: orderId });
+        return "confirmed";
+      } catch (error) {
+        return endIn(error);
+      }
+    },
+
+    release: async (orderId) => {
+      try {
+        const { reservation } = await client.releaseReservation({ reservationId: orderId });
+        return reservation?.status === ReservationStatus.EXPIRED ? "expired" : "released";
+      } catch (error) {
+        return endIn(error);
+      }
+    },
+  };
+}
+
+const endsByReason = new Map<string, HoldEnd>([
+  ["RESERVATION_CONFIRMED", "confirmed"],
+  ["RESERVATION_RELEASED", "released"],
+  ["RESERVATION_EXPIRED", "expired"],
+]);
+
+/** A refusal that says how the hold has ended is an answer. */
+function endIn(error: unknown): HoldEnd {
+  const end = error instanceof AppError ? endsByReason.get(error.reason) : undefined;
+  if (end === undefined) throw upstreamError("inventory", error);
+  return end;
+}
+
+function asOwn(error: AppError): AppError {
+  const { kind, reason, message, metadata, violations, preconditions, resource } = error;
+  return new AppError({
+    kind,
+    reason,
+    domain,
+    message,
+    metadata,
+    violations,
+    preconditions,
+    ...(resource && { resource }),
+    cause: error,
+  });
+}
+
+function toHold(reservation: Reservation | undefined): Hold {
+  if (reservation?.expireTime === undefined) throw new Error("the inventory service answered no reservation");
+  return {
+    isHeld: reservation.status === ReservationStatus.HELD,
+    lines: reservation.lines.map(({ sku, quantity, unitPrice }) => ({ sku, quantity, unitPrice: toMoney(unitPrice) })),
+    total: toMoney(reservation.total),
+    expiresAtMs: timestampMs(reservation.expireTime),
+  };
+}
+
+function toMoney(money: MoneyMessage | undefined): Money {
+  if (money === undefined) throw new Error("the inventory service answered no price");
+  return { minorUnits: money.minorUnits, currency: money.currency };
+}

@@ -1,0 +1,28 @@
+import { AppError } from "@shoal/kernel";
+import { domain } from "../domain/order.ts";
+
+/**
+ * What a caller of the order service learns when a service behind it fails in a way that says nothing about the order:
+ * UNAVAILABLE when waiting may help; else the failure as an unexpected one. The end of the caller's own call is passed
+ * on as it is.
+ */
+export function upstreamError(service: "user" | "inventory", error: unknown): unknown {
+  if (!(error instanceof AppError)) return error;
+  switch (error.kind) {
+    case "cancelled":
+      return error;
+    case "unavailable":
+    case "exhausted":
+    case "timeout":
+      return new AppError({
+        kind: "unavailable",
+        reason: `${service.toUpperCase()}_UNAVAILABLE`,
+        domain,
+        message: `the ${service} service cannot answer now; try again later`,
+        retryAfterMs: error.retryAfterMs ?? 1_000,
+        cause: error,
+      });
+    default:
+      return new Error(`the ${service} service answered ${error.reason}`, { cause: error });
+  }
+}

@@ -1,0 +1,35 @@
+import { address, duration, integer, type SettingsOf } from "@shoal/config";
+import { serviceSettings } from "@shoal/runtime";
+
+/** The settings of the order service. */
+export const declaredSettings = {
+  ...serviceSettings("order", 50_053),
+  userAddress: {
+    env: "SHOAL_ORDER_USER_ADDRESS",
+    schema: address("127.0.0.1:50051"),
+    about: "Where the user service answers, HOST:PORT.",
+  },
+  inventoryAddress: {
+    env: "SHOAL_ORDER_INVENTORY_ADDRESS",
+    schema: address("127.0.0.1:50052"),
+    about: "Where the inventory service answers, HOST:PORT.",
+  },
+  holdMs: {
+    env: "SHOAL_ORDER_HOLD_MS",
+    schema: duration(900_000, 1_000, 86_400_000),
+    about: "How long a placed order's stock is held, in milliseconds.",
+  },
+  settleIntervalMs: {
+    env: "SHOAL_ORDER_SETTLE_INTERVAL_MS",
+    schema: duration(1_000, 10, 3_600_000),
+    about: "How long the job that settles expired and half-changed orders rests between two looks, in milliseconds.",
+  },
+  streamConcurrency: {
+    env: "SHOAL_ORDER_STREAM_CONCURRENCY",
+    schema: integer(32, 1, 1_000),
+    about: "How many orders of one PlaceOrders stream are worked on at once.",
+  },
+};
+
+/** Their values. */
+export type OrderSettings = SettingsOf<typeof declaredSettings>;

@@ -1,0 +1,144 @@
+import type { Clock } from "@shoal/kernel";
+import {
+  type HoldEnd,
+  holdEnded,
+  type Intent,
+  idempotencyKeyReused,
+  isFor,
+  type Order,
+  orderBusy,
+  orderEnded,
+  orderIdOf,
+  orderNotFound,
+  type RequestedLine,
+  statusAfter,
+  userInactive,
+  userNotFound,
+} from "./order.ts";
+import type { OrderPosition, OrderStore, StockHolds, UserDirectory } from "./ports.ts";
+
+/** How long a change may be under way before the settling job takes it for one that a crash has left behind. */
+const abandonedAfterMs = 10_000;
+
+/** What can be done with orders. */
+export type Orders = ReturnType<typeof createOrders>;
+
+/** What {@link createOrders} needs. */
+export interface OrdersParts {
+  readonly store: OrderStore;
+  readonly users: UserDirectory;
+  readonly stock: StockHolds;
+  readonly clock: Clock;
+  /** How long a placed order's stock is held. */
+  readonly holdMs: number;
+  /** Told of every order that was placed or has ended, after the commit. */
+  readonly onChange: (order: Order) => void;
+}
+
+/** The use cases of the order service. Errors are the constructors in `order.ts`. */
+export function createOrders({ store, users, stock, clock, holdMs, onChange }: OrdersParts) {
+  const get = async (id: string): Promise<Order> => {
+    const order = await store.find(id);
+    if (order === undefined) throw orderNotFound(id);
+    return order;
+  };
+
+  /** Ends a placed order as its hold has ended; answers it as it is then, whoever ended it. */
+  const settle = async (id: string, intent: Intent | undefined, holdEnd: HoldEnd): Promise<Order> => {
+    const ended = await store.end(id, statusAfter(intent, holdEnd), clock.now());
+    const order = await get(id);
+    if (ended) onChange(order);
+    return order;
+  };
+
+  /** Begins a change of a placed order; answers the order instead when it has ended. */
+  const begin = async (id: string, intent: Intent, paymentReference?: string): Promise<Order | undefined> => {
+    if (await store.begin(id, intent, paymentReference, clock.now())) return undefined;
+    const order = await get(id);
+    if (order.status === "placed") throw orderBusy(id);
+    return order;
+  };
+
+  return {
+    get,
+
+    /**
+     * Places an order: the user must be active and all lines in stock. The same user, key and lines again answer the
+     * same order. Stock that was held by an attempt that failed later is given back by the inventory in time; the
+     * same attempt repeated before that goes on where it stopped.
+     */
+    place: async (userId: string, idempotencyKey: string, lines: readonly RequestedLine[]): Promise<Order> => {
+      const id = orderIdOf(userId, idempotencyKey);
+      const same = (order: Order): Order => {
+        if (!isFor(order, lines)) throw idempotencyKeyReused(id);
+        return order;
+      };
+      const earlier = await store.find(id);
+      if (earlier !== undefined) return same(earlier);
+
+      const active = await users.isActive(userId);
+      if (active === undefined) throw userNotFound(userId);
+      if (!active) throw userInactive(userId);
+
+      const { isHeld, ...held } = await stock.hold(id, lines, holdMs);
+      if (isHeld) {
+        const now = clock.now();
+        const order: Order = {
+          id,
+          userId,
+          status: "placed",
+          intent: undefined,
+          paymentReference: undefined,
+          ...held,
+          createdAtMs: now,
+          updatedAtMs: now,
+        };
+        if (await store.insert(order)) {
+          onChange(order);
+          return order;
+        }
+      }
+      // Somebody else has placed it with the same key meanwhile; or nobody has, and the hold is gone.
+      const other = await store.find(id);
+      if (other === undefined) throw holdEnded(id);
+      return same(other);
+    },
+
+    /** Up to `limit` orders of a user after `before` (undefined: from the newest), newest first. */
+    list: (userId: string, before: OrderPosition | undefined, limit: number): Promise<readonly Order[]> =>
+      store.list(userId, before, limit),
+
+    /** Sells the held stock against a payment. */
+    confirm: async (id: string, paymentReference: string): Promise<Order> => {
+      const order =
+        (await begin(id, "confirm", paymentReference)) ?? (await settle(id, "confirm", await stock.confirm(id)));
+      if (order.status !== "confirmed" || order.paymentReference !== paymentReference) throw orderEnded(order);
+      return order;
+    },
+
+    /** Gives the held stock back. */
+    cancel: async (id: string): Promise<Order> => {
+      const order = (await begin(id, "cancel")) ?? (await settle(id, "cancel", await stock.release(id)));
+      if (order.status !== "cancelled") throw orderEnded(order);
+      return order;
+    },
+
+    /**
+     * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers how
+     * many it looked at. One that fails is reported to `onError` and left for the next time.
+     */
+    settleOverdue: async (limit: number, onError: (order: Order, error: unknown) => void): Promise<number> => {
+      const now = clock.now();
+      const unsettled = await store.findUnsettled(now, now - abandonedAfterMs, limit);
+      for (const order of unsettled) {
+        const { id, intent } = order;
+        try {
+          await settle(id, intent, intent === "confirm" ? await stock.confirm(id) : await stock.release(id));
+        } catch (error) {
+          onError(order, error);
+        }
+      }
+      return unsettled.length;
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { Broadcast, repeat } from "@shoal/concurrency";
+import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
+import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { systemClock } from "@shoal/kernel";
+import { createClient } from "@shoal/rpc";
+import type { ServiceDefinition } from "@shoal/runtime";
+import { migrate, openDatabase } from "@shoal/storage";
+import { createStockHolds } from "./clients/stock-holds.ts";
+import { createUserDirectory } from "./clients/user-directory.ts";
+import type { OrderSettings } from "./config.ts";
+import type { Order } from "./domain/order.ts";
+import { createOrders } from "./domain/orders.ts";
+import { orderHandlers } from "./handlers/order-handlers.ts";
+import { migrations } from "./store/migrations.ts";
+import { createSqlOrderStore, type OrderTables } from "./store/sql-order-store.ts";
+
+/** Orders that one run of the settling job looks at; it runs again at once while there are more. */
+const settleBatch = 100;
+
+/** Changes that a watcher may be behind. */
+const watchQueueLimit = 1_000;
+
+/** The order service and all its parts. */
+export const orderService: ServiceDefinition<OrderSettings> = {
+  name: "order",
+  build: async ({ settings, lifecycle, log }) => {
+    const database = openDatabase<OrderTables>(settings.databaseUrl);
+    lifecycle.onStop("database", () => database.close());
+    await migrate(database, migrations);
+
+    const users = createClient(UserService, { address: settings.userAddress });
+    lifecycle.onStop("user client", () => users[Symbol.dispose]());
+    const inventory = createClient(InventoryService, { address: settings.inventoryAddress });
+    lifecycle.onStop("inventory client", () => inventory[Symbol.dispose]());
+
+    const changes = new Broadcast<Order>(watchQueueLimit);
+    const orders = createOrders({
+      store: createSqlOrderStore(database),
+      users: createUserDirectory(users),
+      stock: createStockHolds(inventory),
+      clock: systemClock,
+      holdMs: settings.holdMs,
+      onChange: (order) => changes.publish(order),
+    });
+
+    const settler = repeat(
+      async () => {
+        let failed = 0;
+        const looked = await orders.settleOverdue(settleBatch, ({ id }, err) => {
+          failed += 1;
+          log.warn({ err, orderId: id }, "an order could not be settled; it is tried again");
+        });
+        return looked === settleBatch && failed === 0;
+      },
+      {
+        intervalMs: settings.settleIntervalMs,
+        onError: (err) => log.error({ err }, "the settling of orders failed; it is tried again"),
+      },
+    );
+    lifecycle.onStop("settler", () => settler.stop());
+
+    return [orderHandlers({ orders, changes, log, streamConcurrency: settings.streamConcurrency })];
+  },
+};

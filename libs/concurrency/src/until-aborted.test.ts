@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
+import { test } from "node:test";
+import { untilAborted } from "./until-aborted.ts";
+
+async function* numbers() {
+  for (let n = 0; ; n += 1) yield n;
+}
+
+test("passes the items on until the signal aborts between two of them", async () => {
+  const controller = new AbortController();
+  const seen: number[] = [];
+  for await (const n of untilAborted(numbers(), controller.signal)) {
+    seen.push(n);
+    if (n === 2) controller.abort();
+  }
+  assert.deepEqual(seen, [0, 1, 2]);
+  assert.equal(getEventListeners(controller.signal, "abort").length, 0);
+});
+
+test("ends while it waits for a source that stays silent", async () => {
+  const controller = new AbortController();
+  const silent: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }),
+  };
+  const items = untilAborted(silent, controller.signal);
+  const waiting = items.next();
+  controller.abort();
+  assert.equal((await waiting).done, true);
+});
+
+test("closes the source when the reader leaves, and passes on its failure", async () => {
+  let closed = false;
+  async function* failing() {
+    try {
+      yield 1;
+      throw new Error("broken source");
+    } finally {
+      closed = true;
+    }
+  }
+  const { signal } = new AbortController();
+  for await (const _ of untilAborted(failing(), signal)) break;
+  await new Promise(setImmediate);
+  assert.equal(closed, true);
+  await assert.rejects(async () => {
+    for await (const _ of untilAborted(failing(), signal));
+  }, /broken source/);
+});
