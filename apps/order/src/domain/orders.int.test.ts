@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { isAppError } from "@shoal/kernel";
+import { storageEngines } from "@shoal/testkit";
+import { openTestStore } from "../store/open-test-store.contract.ts";
+import type { HoldEnd, Order } from "./order.ts";
+import { createOrders } from "./orders.ts";
+import type { StockHolds } from "./ports.ts";
+
+const lines = [{ sku: "TEA", quantity: 2 }];
+const unitPrice = { minorUnits: 450n, currency: "EUR" };
+
+/** An inventory that holds whatever is asked for and, told to, fails once before or after it has done its work. */
+function createInventory(now: () => number) {
+  const holds = new Map<string, { end: HoldEnd | undefined; expiresAtMs: number }>();
+  let failure: "before" | "after" | undefined;
+  const step = <T>(work: () => T): Promise<T> => {
+    const when = failure;
+    failure = undefined;
+    if (when === "before") return Promise.reject(new Error("connection refused"));
+    const result = work();
+    return when === "after" ? Promise.reject(new Error("connection reset")) : Promise.resolve(result);
+  };
+  const end = (id: string, wanted: HoldEnd) =>
+    step(() => {
+      const hold = holds.get(id);
+      assert.ok(hold, `nothing is held for ${id}`);
+      hold.end ??= hold.expiresAtMs <= now() ? "expired" : wanted;
+      return hold.end;
+    });
+  const stock: StockHolds = {
+    hold: (id, asked, timeToLiveMs) =>
+      step(() => {
+        const hold = holds.get(id) ?? { end: undefined, expiresAtMs: now() + timeToLiveMs };
+        holds.set(id, hold);
+        return {
+          isHeld: hold.end === undefined,
+          lines: asked.map((line) => ({ ...line, unitPrice })),
+          total: { minorUnits: 900n, currency: "EUR" },
+          expiresAtMs: hold.expiresAtMs,
+        };
+      }),
+    confirm: (id) => end(id, "confirmed"),
+    release: (id) => end(id, "released"),
+  };
+  return {
+    stock,
+    holds,
+    failNext: (when: "before" | "after") => {
+      failure = when;
+    },
+  };
+}
+
+for (const engine of storageEngines) {
+  const build = async (t: TestContext) => {
+    let now = 1_000_000;
+    const inventory = createInventory(() => now);
+    const users = new Map([
+      ["ada", true],
+      ["gone", false],
+    ]);
+    const changes: string[] = [];
+    const store = await openTestStore(t, engine);
+    const orders = createOrders({
+      store,
+      users: { isActive: async (id) => users.get(id) },
+      stock: inventory.stock,
+      clock: { now: () => now },
+      holdMs: 60_000,
+      onChange: ({ id, status }: Order) => void changes.push(`${id} ${status}`),
+    });
+    const pass = (ms: number) => {
+      now += ms;
+    };
+    const settle = () =>
+      orders.settleOverdue(10, (_, error) => {
+        throw error;
+      });
+    return { orders, store, inventory, changes, pass, settle };
+  };
+  const it = (does: string, run: (parts: Awaited<ReturnType<typeof build>>) => Promise<void>) =>
+    test(`on ${engine.name} ${does}`, engine.options, async (t) => run(await build(t)));
+  const fails = (work: Promise<unknown>, reason: string) =>
+    assert.rejects(work, (error) => isAppError(error, reason), reason);
+
+  it("the same key places one order, however many try at once", async ({ orders, changes, inventory }) => {
+    const placed = await Promise.all(Array.from({ length: 10 }, () => orders.place("ada", "k", lines)));
+    assert.equal(new Set(placed.map(({ id }) => id)).size, 1);
+    assert.equal(changes.length, 1);
+    assert.equal(inventory.holds.size, 1);
+    assert.notEqual((await orders.place("ada", "k2", lines)).id, placed[0]?.id);
+  });
+
+  it("the same key with other lines is refused", async ({ orders }) => {
+    await orders.place("ada", "k", lines);
+    await fails(orders.place("ada", "k", [{ sku: "TEA", quantity: 3 }]), "IDEMPOTENCY_KEY_REUSED");
+  });
+
+  it("nobody orders who is unknown or inactive, and nothing is held", async ({ orders, inventory }) => {
+    await fails(orders.place("nobody", "k", lines), "USER_NOT_FOUND");
+    await fails(orders.place("gone", "k", lines), "USER_INACTIVE");
+    assert.equal(inventory.holds.size, 0);
+  });
+
+  it("an attempt that lost the inventory's answer goes on where it stopped", async ({ orders, inventory }) => {
+    inventory.failNext("after");
+    await assert.rejects(orders.place("ada", "k", lines), /connection reset/);
+    assert.equal((await orders.place("ada", "k", lines)).status, "placed");
+    assert.equal(inventory.holds.size, 1);
+  });
+
+  it("an attempt repeated after its hold has ended is told to use a new key", async ({ orders, inventory, pass }) => {
+    inventory.failNext("after");
+    await assert.rejects(orders.place("ada", "k", lines));
+    pass(60_000);
+    for (const hold of inventory.holds.values()) hold.end = "expired";
+    await fails(orders.place("ada", "k", lines), "HOLD_ENDED");
+  });
+
+  it("confirming again with the same payment answers the same; with another it is refused", async ({ orders }) => {
+    const { id } = await orders.place("ada", "k", lines);
+    const confirmed = await orders.confirm(id, "pay-1");
+    assert.deepEqual([confirmed.status, confirmed.paymentReference], ["confirmed", "pay-1"]);
+    assert.deepEqual(await orders.confirm(id, "pay-1"), confirmed);
+    await fails(orders.confirm(id, "pay-2"), "ORDER_CONFIRMED");
+    await fails(orders.cancel(id), "ORDER_CONFIRMED");
+    await fails(orders.confirm("none", "pay-1"), "ORDER_NOT_FOUND");
+  });
+
+  it("cancelling again answers the same, and a cancelled order cannot be confirmed", async ({ orders, inventory }) => {
+    const { id } = await orders.place("ada", "k", lines);
+    assert.equal((await orders.cancel(id)).status, "cancelled");
+    assert.equal((await orders.cancel(id)).status, "cancelled");
+    await fails(orders.confirm(id, "pay-1"), "ORDER_CANCELLED");
+    assert.equal(inventory.holds.get(id)?.end, "released");
+  });
+
+  it("of a confirmation and a cancellation at once, one happens", async ({ orders, inventory }) => {
+    for (let n = 0; n < 10; n += 1) {
+      const { id } = await orders.place("ada", `k${n}`, lines);
+      const results = await Promise.allSettled([orders.confirm(id, "pay"), orders.cancel(id)]);
+      assert.equal(results.filter(({ status }) => status === "fulfilled").length, 1);
+      const { status } = await orders.get(id);
+      assert.equal(inventory.holds.get(id)?.end, status === "confirmed" ? "confirmed" : "released");
+    }
+  });
+
+  it("an order that is not confirmed in time expires, once", async ({ orders, changes, pass, settle }) => {
+    const { id } = await orders.place("ada", "k", lines);
+    assert.equal(await settle(), 0);
+    pass(60_000);
+    assert.equal(await settle(), 1);
+    assert.equal(await settle(), 0);
+    await fails(orders.confirm(id, "pay-1"), "ORDER_EXPIRED");
+    assert.deepEqual(changes, [`${id} placed`, `${id} expired`]);
+  });
+
+  it("a confirmation that comes too late ends the order as expired", async ({ orders, pass }) => {
+    const { id } = await orders.place("ada", "k", lines);
+    pass(60_000);
+    await fails(orders.confirm(id, "pay-1"), "ORDER_EXPIRED");
+    assert.deepEqual([(await orders.get(id)).status, (await orders.get(id)).paymentReference], ["expired", undefined]);
+  });
+
+  for (const when of ["before", "after"] as const)
+    it(`a confirmation that a crash ${when} the sale cut off is finished`, async (parts) => {
+      const { orders, inventory, pass, settle } = parts;
+      const { id } = await orders.place("ada", "k", lines);
+      inventory.failNext(when);
+      await assert.rejects(orders.confirm(id, "pay-1"), /connection/);
+      assert.equal((await orders.get(id)).status, "placed");
+      await fails(orders.cancel(id), "ORDER_BUSY");
+      assert.equal(await settle(), 0);
+      pass(10_000);
+      assert.equal(await settle(), 1);
+      assert.deepEqual([(await orders.get(id)).status, inventory.holds.get(id)?.end], ["confirmed", "confirmed"]);
+      assert.equal((await orders.confirm(id, "pay-1")).status, "confirmed");
+    });
+
+  it("a cancellation that a crash cut off is finished as one", async ({ orders, inventory, pass, settle }) => {
+    const { id } = await orders.place("ada", "k", lines);
+    inventory.failNext("after");
+    await assert.rejects(orders.cancel(id), /connection/);
+    pass(10_000);
+    assert.equal(await settle(), 1);
+    assert.equal((await orders.get(id)).status, "cancelled");
+  });
+
+  it("one order that cannot be settled does not keep the others from it", async ({ orders, inventory, pass }) => {
+    for (const key of ["k1", "k2"]) await orders.place("ada", key, lines);
+    pass(60_000);
+    inventory.failNext("before");
+    const failed: string[] = [];
+    assert.equal(await orders.settleOverdue(10, ({ id }) => failed.push(id)), 2);
+    assert.equal(failed.length, 1);
+    assert.equal((await orders.settleOverdue(10, () => assert.fail())) + failed.length, 2);
+  });
+}

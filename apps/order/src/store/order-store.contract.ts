@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { Order } from "../domain/order.ts";
+import type { OrderStore } from "../domain/ports.ts";
+
+const ada = "0190a000-0000-7000-8000-000000000001";
+const bob = "0190a000-0000-7000-8000-000000000002";
+
+/** An order that was placed at 1,000 and expires at 5,000. */
+function placed(id: string, changes: Partial<Order> = {}): Order {
+  return {
+    id,
+    userId: ada,
+    status: "placed",
+    intent: undefined,
+    paymentReference: undefined,
+    lines: [
+      { sku: "B", quantity: 2, unitPrice: { minorUnits: 2n ** 61n, currency: "EUR" } },
+      { sku: "A", quantity: 1, unitPrice: { minorUnits: 1n, currency: "EUR" } },
+    ],
+    total: { minorUnits: 2n ** 62n + 1n, currency: "EUR" },
+    expiresAtMs: 5_000,
+    createdAtMs: 1_000,
+    updatedAtMs: 1_000,
+    ...changes,
+  };
+}
+
+/** What every {@link OrderStore} does. `open` answers an empty one that lives as long as the test. */
+export function orderStoreContract(
+  driver: string,
+  open: (t: TestContext) => Promise<OrderStore>,
+  options: { readonly skip?: string },
+): void {
+  const it = (does: string, run: (store: OrderStore) => Promise<void>) =>
+    test(`${driver} order store ${does}`, options, async (t) => run(await open(t)));
+
+  it("gives back what was put in, lines in order", async (store) => {
+    assert.equal(await store.insert(placed("o1")), true);
+    assert.deepEqual(await store.find("o1"), placed("o1"));
+    assert.equal(await store.find("o2"), undefined);
+  });
+
+  it("takes an id once, whoever is first", async (store) => {
+    const results = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => store.insert(placed("o1", { updatedAtMs: n }))),
+    );
+    assert.equal(results.filter(Boolean).length, 1);
+    assert.equal((await store.find("o1"))?.lines.length, 2);
+  });
+
+  it("lists a user's orders newest first, by id where the time is the same, page by page", async (store) => {
+    await store.insert(placed("old", { createdAtMs: 1_000 }));
+    await store.insert(placed("same-a", { createdAtMs: 2_000 }));
+    await store.insert(placed("same-b", { createdAtMs: 2_000 }));
+    await store.insert(placed("other", { userId: bob, createdAtMs: 3_000 }));
+    const first = await store.list(ada, undefined, 2);
+    assert.deepEqual(
+      first.map(({ id }) => id),
+      ["same-b", "same-a"],
+    );
+    // Placed while paging: it is before the page, and moves nothing.
+    await store.insert(placed("new", { createdAtMs: 4_000 }));
+    assert.deepEqual(
+      (await store.list(ada, { createdAtMs: 2_000, id: "same-b" }, 5)).map(({ id }) => id),
+      ["same-a", "old"],
+    );
+    assert.deepEqual(await store.list(ada, { createdAtMs: 1_000, id: "old" }, 5), []);
+  });
+
+  it("notes one intent at a time, and the same again", async (store) => {
+    await store.insert(placed("o1"));
+    assert.equal(await store.begin("o1", "confirm", "pay-1", 2_000), true);
+    assert.equal(await store.begin("o1", "confirm", "pay-1", 2_100), true);
+    assert.equal(await store.begin("o1", "confirm", "pay-2", 2_200), false);
+    assert.equal(await store.begin("o1", "cancel", undefined, 2_300), false);
+    assert.equal(await store.begin("none", "cancel", undefined, 2_300), false);
+    const expected = placed("o1", { intent: "confirm", paymentReference: "pay-1", updatedAtMs: 2_100 });
+    assert.deepEqual(await store.find("o1"), expected);
+  });
+
+  it("ends an order once, and keeps the payment of a confirmed one only", async (store) => {
+    for (const id of ["o1", "o2"]) {
+      await store.insert(placed(id));
+      await store.begin(id, "confirm", "pay-1", 2_000);
+    }
+    const ended = await Promise.all([store.end("o1", "confirmed", 3_000), store.end("o1", "confirmed", 3_000)]);
+    assert.deepEqual(ended.toSorted(), [false, true]);
+    assert.equal(await store.end("o2", "expired", 3_000), true);
+    assert.equal(await store.end("o1", "cancelled", 4_000), false);
+    assert.equal(await store.begin("o1", "confirm", "pay-1", 4_000), false);
+    const confirmed = placed("o1", { status: "confirmed", paymentReference: "pay-1", updatedAtMs: 3_000 });
+    assert.deepEqual(await store.find("o1"), confirmed);
+    assert.deepEqual(await store.find("o2"), placed("o2", { status: "expired", updatedAtMs: 3_000 }));
+  });
+
+  it("finds what is overdue or was left half done, and nothing else", async (store) => {
+    await store.insert(placed("fresh", { expiresAtMs: 9_000 }));
+    await store.insert(placed("overdue", { expiresAtMs: 4_000 }));
+    await store.insert(placed("ended", { expiresAtMs: 4_000 }));
+    await store.end("ended", "cancelled", 2_000);
+    await store.insert(placed("half-done", { expiresAtMs: 9_000 }));
+    await store.begin("half-done", "confirm", "p", 2_000);
+    await store.insert(placed("under way", { expiresAtMs: 4_000 }));
+    await store.begin("under way", "cancel", undefined, 4_500);
+    const found = async (limit: number) => (await store.findUnsettled(5_000, 3_000, limit)).map(({ id }) => id);
+    assert.deepEqual((await found(10)).toSorted(), ["half-done", "overdue"]);
+    assert.equal((await found(1)).length, 1);
+  });
+}
