@@ -31,8 +31,13 @@ export function reportWait(services: readonly ServiceRecord[]): void {
 
 /** The addresses, a call to try, and the line that says that all is up. */
 export function reportRunning(services: readonly ServiceAddress[], home: string, startedInMs: number): void {
-  const rows = services.map(({ name, grpcAddress, adminAddress }) => [name, grpcAddress, `http://${adminAddress}`]);
-  console.log(`\n${table([["service", "gRPC", "admin"], ...rows])}\n`);
+  const rows = services.map(({ name, grpcAddress, adminAddress, pid }) => [
+    name,
+    grpcAddress,
+    `http://${adminAddress}`,
+    String(pid),
+  ]);
+  console.log(`\n${table([["service", "gRPC", "admin", "process"], ...rows])}\n`);
   const user = services.find(({ name }) => name === "user");
   if (user !== undefined) console.log(`Try it:\n${styleText("bold", exampleCall(user.grpcAddress))}\n`);
   console.log(`Data and logs are in ${home}. Ctrl-C stops.`);

@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
+import { OrderService } from "@shoal/contracts/order/v1/order_service";
+import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { type Launched, type LaunchOptions, launch } from "@shoal/launcher";
+import { createClient } from "@shoal/rpc";
+import { createTestDatabase, temporaryDirectory } from "@shoal/testkit";
+import type { Clients } from "./bad-call.ts";
+import { anyPorts } from "./npm-start.ts";
+
+/** Where a stack's state is: it can be started there again and again. */
+export interface Place {
+  readonly home: string;
+  /** The URL of each service's database. */
+  readonly databases: Readonly<Record<"user" | "inventory" | "order", string>>;
+}
+
+/** A stack that runs, and a client of each service. */
+export interface RunningStack {
+  readonly launched: Launched;
+  readonly clients: Clients;
+  /** Stops it before the test ends. */
+  stop(): Promise<void>;
+}
+
+/** An empty place for a stack on an engine. It goes with the test. */
+export async function newPlace(t: TestContext, engine: "sqlite" | "mysql"): Promise<Place> {
+  const home = await temporaryDirectory(t);
+  const database = async (name: string) =>
+    engine === "sqlite" ? `sqlite:${join(home, "data", `${name}.db`)}` : await createTestDatabase(t);
+  const databases = {
+    user: await database("user"),
+    inventory: await database("inventory"),
+    order: await database("order"),
+  };
+  return { home, databases };
+}
+
+/** Starts all services at a place, on free ports. They are stopped after the test at the latest. */
+export async function startStack(
+  t: TestContext,
+  { home, databases }: Place,
+  { env = {}, ...options }: LaunchOptions = {},
+): Promise<RunningStack> {
+  const launched = await launch({
+    ...options,
+    home,
+    env: {
+      ...process.env,
+      ...anyPorts,
+      SHOAL_USER_DATABASE_URL: databases.user,
+      SHOAL_INVENTORY_DATABASE_URL: databases.inventory,
+      SHOAL_ORDER_DATABASE_URL: databases.order,
+      ...env,
+    },
+  });
+  const address = (name: string) => ({ address: launched.service(name).grpcAddress });
+  const clients = {
+    user: createClient(UserService, address("user")),
+    inventory: createClient(InventoryService, address("inventory")),
+    order: createClient(OrderService, address("order")),
+  };
+  const stop = async () => {
+    for (const client of Object.values(clients)) client[Symbol.dispose]();
+    await launched.stop();
+  };
+  t.after(stop);
+  return { launched, clients, stop };
+}
