@@ -4,7 +4,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { InventoryService, type LoadStockLineSchema } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { needsDatabaseServer } from "@shoal/testkit";
+import { storageEngines } from "@shoal/testkit";
 import { type BadCall, type Clients, send, unknownId } from "./bad-call.ts";
 import { badInventoryCalls } from "./bad-inventory-calls.ts";
 import { badOrderCalls } from "./bad-order-calls.ts";
@@ -23,8 +23,8 @@ const serviceOf = new Map(
 /** The codes whose kind of detail every answer must have. */
 const withResource = new Set(["NOT_FOUND", "ALREADY_EXISTS"]);
 
-for (const engine of ["sqlite", "mysql"] as const) {
-  test(`bad input on ${engine}`, engine === "mysql" ? needsDatabaseServer() : {}, async (t) => {
+for (const engine of storageEngines) {
+  test(`bad input on ${engine.name}`, engine.options, async (t) => {
     const place = await newPlace(t, engine);
     const { world, stack } = await makeWorld(t, place);
     const dumps = await Promise.all(Object.values(place.databases).map(openDatabaseDump));

@@ -145,7 +145,7 @@ function badOrderIds({ orders }: World): readonly BadCall[] {
   ];
 }
 
-function badLists({ ada, usersPageToken, othersOrdersPageToken }: World): readonly BadCall[] {
+function badLists({ ada, usersPageToken, ordersPageToken, othersOrdersPageToken }: World): readonly BadCall[] {
   return [
     ...badUuids.map(([when, userId]) =>
       invalid("ListOrders", `user id ${when}`, ["user_id"], ({ order }) => order.listOrders({ userId })),
@@ -162,6 +162,9 @@ function badLists({ ada, usersPageToken, othersOrdersPageToken }: World): readon
       ["garbage", "****"],
       ["of another list", usersPageToken],
       ["of another user's orders", othersOrdersPageToken],
+      ["cut short", ordersPageToken.slice(0, -8)],
+      ["with half a millisecond", tampered(ordersPageToken, 0.5)],
+      ["with a time out of range", tampered(ordersPageToken, 1e300)],
     ].map(([when, pageToken = ""]) =>
       refused(
         "ListOrders",
@@ -190,4 +193,10 @@ function badWatches(): readonly BadCall[] {
       readAll(order.watchOrders({ target: { case: "orderId", value: unknownId } }, bounded())),
     ),
   ];
+}
+
+/** A page token of which somebody has changed the time that it holds. */
+function tampered(token: string, time: number): string {
+  const [scope, , ...rest] = JSON.parse(Buffer.from(token, "base64url").toString());
+  return Buffer.from(JSON.stringify([scope, time, ...rest])).toString("base64url");
 }

@@ -5,7 +5,7 @@ import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
 import { type Launched, type LaunchOptions, launch } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
-import { createTestDatabase, temporaryDirectory } from "@shoal/testkit";
+import { type StorageEngine, temporaryDirectory } from "@shoal/testkit";
 import type { Clients } from "./bad-call.ts";
 import { anyPorts } from "./npm-start.ts";
 
@@ -24,17 +24,17 @@ export interface RunningStack {
   stop(): Promise<void>;
 }
 
-/** An empty place for a stack on an engine. It goes with the test. */
-export async function newPlace(t: TestContext, engine: "sqlite" | "mysql"): Promise<Place> {
-  const home = await temporaryDirectory(t);
-  const database = async (name: string) =>
-    engine === "sqlite" ? `sqlite:${join(home, "data", `${name}.db`)}` : await createTestDatabase(t);
-  const databases = {
-    user: await database("user"),
-    inventory: await database("inventory"),
-    order: await database("order"),
-  };
-  return { home, databases };
+const sqlite = {
+  createDatabase: async (t: TestContext) => `sqlite:${join(await temporaryDirectory(t), "test.db")}`,
+};
+
+/** An empty place for a stack, on SQLite unless told otherwise. It goes with the test. */
+export async function newPlace(
+  t: TestContext,
+  { createDatabase }: Pick<StorageEngine, "createDatabase"> = sqlite,
+): Promise<Place> {
+  const [user, inventory, order] = await Promise.all([createDatabase(t), createDatabase(t), createDatabase(t)]);
+  return { home: await temporaryDirectory(t), databases: { user, inventory, order } };
 }
 
 /** Starts all services at a place, on free ports. They are stopped after the test at the latest. */

@@ -33,6 +33,7 @@ export interface World {
   >;
   readonly usersPageToken: string;
   readonly productsPageToken: string;
+  readonly ordersPageToken: string;
   readonly othersOrdersPageToken: string;
 }
 
@@ -123,6 +124,7 @@ async function complete(
     orders,
     usersPageToken: token(await user.listUsers({ pageSize: 1 })),
     productsPageToken: token(await inventory.listProducts({ pageSize: 1 })),
+    ordersPageToken: token(await order.listOrders({ userId: ada.id, pageSize: 1 })),
     othersOrdersPageToken: token(await order.listOrders({ userId: users.otherUser.id, pageSize: 1 })),
   };
 }
