@@ -15,14 +15,21 @@ export interface ServerCall {
   on(event: "cancelled", listener: () => void): unknown;
 }
 
+/** A call that is being served, and how it is cut short. */
+export interface ServedCall {
+  readonly context: HandlerContext;
+  /** Aborts the context's signal with `reason`. */
+  abort(reason: AppError): void;
+}
+
 /** The context of a call that has just arrived. Its signal aborts with an {@link AppError} that says why. */
-export function createContext(method: DescMethod, call: ServerCall, draining: AbortSignal): HandlerContext {
+export function createContext(method: DescMethod, call: ServerCall, draining: AbortSignal): ServedCall {
   const controller = new AbortController();
   const deadline = Number(call.getDeadline());
   const end = () => controller.abort(callEnded(Date.now() >= deadline));
   if (call.cancelled) end();
   else call.on("cancelled", end);
-  return {
+  const context = {
     method,
     requestId: requestIdIn(call.metadata) ?? newId(),
     deadline,
@@ -30,6 +37,7 @@ export function createContext(method: DescMethod, call: ServerCall, draining: Ab
     requestMetadata: call.metadata,
     draining,
   };
+  return { context, abort: (reason) => controller.abort(reason) };
 }
 
 function callEnded(deadlinePassed: boolean): AppError {

@@ -22,7 +22,7 @@ import { AppError, currentContext } from "@shoal/kernel";
 import { requestIdKey } from "./call-context.ts";
 import { fromServiceError } from "./errors.ts";
 import { type Init, methodDefinition } from "./method-definition.ts";
-import { readAll, writeAll } from "./streams.ts";
+import { readResponses, writeAll } from "./streams.ts";
 
 /** How a client reaches its service. */
 export interface ClientOptions {
@@ -104,26 +104,34 @@ function caller(grpc: GrpcClient, method: DescMethod, timeoutMs: number): unknow
     case "client_streaming":
       return (requests: AsyncIterable<Init>, options?: CallOptions) =>
         answer(options, (reply) => {
-          const call = grpc.makeClientStreamRequest(path, serialize, deserialize, metadata(), deadline(), reply);
-          send(requests, call);
+          const sent = { failure: undefined };
+          const settle: Reply = (error, response) => reply(sent.failure ?? error, response);
+          const call = grpc.makeClientStreamRequest(path, serialize, deserialize, metadata(), deadline(), settle);
+          send(requests, call, sent);
           return call;
         });
     case "server_streaming":
       return (request: Init, options?: CallOptions) =>
-        responses(options, () =>
-          grpc.makeServerStreamRequest(path, serialize, deserialize, request, metadata(), deadline()),
-        );
+        responses(options, () => ({
+          call: grpc.makeServerStreamRequest(path, serialize, deserialize, request, metadata(), deadline()),
+        }));
     case "bidi_streaming":
       return (requests: AsyncIterable<Init>, options?: CallOptions) =>
         responses(options, () => {
           const call = grpc.makeBidiStreamRequest(path, serialize, deserialize, metadata(), deadline());
-          send(requests, call);
-          return call;
+          const sent = { failure: undefined };
+          send(requests, call, sent);
+          return { call, sent };
         });
   }
 }
 
-type Reply = (error: ServiceError | null, response?: Message) => void;
+type Reply = (error: Error | null, response?: Message) => void;
+
+/** How the requests of a stream went out: the failure of their source is what the caller should see. */
+interface Sent {
+  failure: Error | undefined;
+}
 
 async function answer(options: CallOptions | undefined, start: (reply: Reply) => Cancellable): Promise<Message> {
   const signals = signalsOf(options);
@@ -132,7 +140,7 @@ async function answer(options: CallOptions | undefined, start: (reply: Reply) =>
     let stopWatching = () => {};
     const call = start((error, response) => {
       stopWatching();
-      if (error !== null) reject(fromServiceError(error));
+      if (error !== null) reject(toCallerError(error));
       else resolve(response as Message);
     });
     stopWatching = cancelOn(signals, call);
@@ -141,30 +149,29 @@ async function answer(options: CallOptions | undefined, start: (reply: Reply) =>
 
 async function* responses(
   options: CallOptions | undefined,
-  start: () => ClientReadableStream<Message> | ClientDuplexStream<Init, Message>,
+  start: () => { call: ClientReadableStream<Message> | ClientDuplexStream<Init, Message>; sent?: Sent },
 ): AsyncGenerator<Message, void, undefined> {
   const signals = signalsOf(options);
   for (const signal of signals) if (signal.aborted) throw cancelled(signal);
-  const call = start();
+  const { call, sent } = start();
   const stopWatching = cancelOn(signals, call);
   try {
-    yield* readAll<Message>(call, () => call.cancel());
+    yield* readResponses<Message>(call);
   } catch (error) {
-    throw isServiceError(error) ? fromServiceError(error) : error;
+    throw sent?.failure ?? toCallerError(error);
   } finally {
     stopWatching();
   }
 }
 
 /** Sends all of `requests`. A source that fails cancels the call; a call that ends stops the source. */
-function send(requests: AsyncIterable<Init>, call: Writable & Cancellable) {
+function send(requests: AsyncIterable<Init>, call: Writable & Cancellable, sent: Sent): void {
   const ended = new AbortController();
   call.on("status", () => ended.abort());
   writeAll(requests, call, ended.signal).then(
     () => call.end(),
     (error) => {
-      // The call's own failure is all that the caller sees of it; keep the reason within reach.
-      call.emit("error", error);
+      sent.failure = error instanceof Error ? error : new Error(String(error));
       call.cancel();
     },
   );
@@ -206,8 +213,9 @@ function metadata(): Metadata {
   return sent;
 }
 
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && "code" in error && "details" in error && "metadata" in error;
+function toCallerError(error: unknown): unknown {
+  const isServiceError = error instanceof Error && "code" in error && "details" in error && "metadata" in error;
+  return isServiceError ? fromServiceError(error as ServiceError) : error;
 }
 
 function requireWhole(name: keyof ClientOptions, value: number, min: number, max: number): void {

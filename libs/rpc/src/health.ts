@@ -25,12 +25,15 @@ export function createHealth(services: readonly string[]): Health {
         return { status };
       },
       list: async () => ({ statuses: Object.fromEntries([...names].map((name) => [name, { status }])) }),
-      watch: async function* ({ service }, { signal }) {
-        const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      // A server that drains says so, and then ends the watch, which would keep it from ending.
+      watch: async function* ({ service }, { signal, draining }) {
+        const ended = AbortSignal.any([signal, draining]);
+        const ending = new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve()));
         while (!signal.aborted) {
           const change = changed.promise;
           yield { status: names.has(service) ? status : ServingStatus.SERVICE_UNKNOWN };
-          await Promise.race([change, aborted]);
+          if (draining.aborted) return;
+          await Promise.race([change, ending]);
         }
       },
     }),

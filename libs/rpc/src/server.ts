@@ -15,12 +15,12 @@ import {
 } from "@grpc/grpc-js";
 import { type CallContext, runWithContext } from "@shoal/kernel";
 import { createContext, type ServerCall } from "./call-context.ts";
-import { codeOf, toGrpcStatus } from "./errors.ts";
+import { codeOf, serverDraining, toGrpcStatus } from "./errors.ts";
 import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
 import { type Init, methodDefinition } from "./method-definition.ts";
 import { createReflection } from "./reflection.ts";
-import { readAll, writeAll } from "./streams.ts";
+import { readRequests, writeAll } from "./streams.ts";
 import { requireValid, validated } from "./validation.ts";
 
 /** What became of a call, told when it has ended. */
@@ -90,7 +90,8 @@ export function createServer(options: ServerOptions): RpcServer {
   const health = createHealth(services.map(({ service }) => service.typeName));
   const reflected = [...services.map(({ service }) => service), health.implementation.service];
   const all = [...services, health.implementation, ...createReflection(reflected)];
-  const hooks: Hooks = { errorDomain, draining: draining.signal, onCallEnd: onCallEnd ?? (() => {}) };
+  const running = new Set<() => void>();
+  const hooks: Hooks = { errorDomain, draining: draining.signal, onCallEnd: onCallEnd ?? (() => {}), running };
   for (const implementation of all) register(server, implementation, hooks);
 
   return {
@@ -109,23 +110,39 @@ export function createServer(options: ServerOptions): RpcServer {
     drain: async (graceMs) => {
       health.set(false);
       draining.abort();
-      let timer: NodeJS.Timeout | undefined;
-      const grace = new Promise<true>((resolve) => {
-        timer = setTimeout(() => resolve(true), graceMs);
-      });
-      const ended = new Promise<false>((resolve) => server.tryShutdown(() => resolve(false)));
-      const forced = await Promise.race([grace, ended]);
-      clearTimeout(timer);
+      const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      const forced = !(await within(graceMs, ended));
+      if (forced) {
+        // grpc-js's own forceShutdown ends no session while channelz is off, so the calls are ended here.
+        for (const end of running) end();
+        await within(forceMs, ended);
+      }
       server.forceShutdown();
       return { forced };
     },
   };
 }
 
+/** How long connections may take to close once their calls have been ended, in milliseconds. */
+const forceMs = 1_000;
+
+/** Whether `done` resolved within `ms` milliseconds. */
+async function within(ms: number, done: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const inTime = await Promise.race([done.then(() => true), late]);
+  clearTimeout(timer);
+  return inTime;
+}
+
 interface Hooks {
   readonly errorDomain: string;
   readonly draining: AbortSignal;
   readonly onCallEnd: (end: CallEnd) => void;
+  /** For each call at work, what ends it at once. */
+  readonly running: Set<() => void>;
 }
 
 function register(server: Server, { service, handlers }: ServiceImplementation, hooks: Hooks): void {
@@ -148,20 +165,16 @@ function adapt(method: DescMethod, handler: AnyHandler, hooks: Hooks): UntypedHa
     requireValid(method.input, request, hooks.errorDomain);
     return request;
   };
-  const requestsOf = (call: ServerReadableStream<Message, Init>, { signal }: HandlerContext) => {
-    // A stream whose caller has gone neither ends nor fails by itself.
-    const end = () => call.destroy(signal.reason);
-    signal.addEventListener("abort", end, { once: true });
-    const leave = () => signal.removeEventListener("abort", end);
-    return validated(method, readAll<Message>(call, leave), hooks.errorDomain);
-  };
+  const requestsOf = (call: ServerReadableStream<Message, Init>, { signal }: HandlerContext) =>
+    validated(method, readRequests(call, signal), hooks.errorDomain);
   type Responses = AsyncIterable<Init>;
   type Writing = ServerWritableStream<Message, Init> | ServerDuplexStream<Message, Init>;
   const stream = (call: Writing, responses: (context: HandlerContext) => Responses) =>
     serve(method, call, hooks, {
       work: (context) => writeAll(responses(context), call, context.signal),
       succeed: () => call.end(),
-      fail: (error) => call.destroy(Object.assign(new Error(), toGrpcStatus(error))),
+      // grpc-js takes an error event for the status to end with, after all that has been written.
+      fail: (error) => call.emit("error", toGrpcStatus(error)),
     });
   switch (method.methodKind) {
     case "unary":
@@ -196,8 +209,9 @@ interface Course<T> {
 /** Runs one call in its context, answers it, and tells how it ended. */
 function serve<T>(method: DescMethod, call: ServerCall, hooks: Hooks, course: Course<T>): void {
   const startedAt = performance.now();
-  const context = createContext(method, call, hooks.draining);
-  const end = (code: status, error?: unknown) =>
+  const { context, abort } = createContext(method, call, hooks.draining);
+  const end = (code: status, error?: unknown) => {
+    hooks.running.delete(cut);
     hooks.onCallEnd({
       path: `/${method.parent.typeName}/${method.name}`,
       code: status[code],
@@ -205,12 +219,19 @@ function serve<T>(method: DescMethod, call: ServerCall, hooks: Hooks, course: Co
       context,
       ...(error !== undefined && { error }),
     });
+  };
   const fail = (cause: unknown) => {
+    if (!hooks.running.has(cut)) return;
     // Once the call has ended, whatever its work failed with is a consequence of that.
     const error = context.signal.aborted ? context.signal.reason : cause;
     course.fail(error);
     end(codeOf(error), error);
   };
+  const cut = () => {
+    abort(serverDraining());
+    fail(context.signal.reason);
+  };
+  hooks.running.add(cut);
   void runWithContext(context, async () => {
     try {
       const result = await course.work(context);

@@ -2,45 +2,52 @@ import type { Readable, Writable } from "node:stream";
 
 /**
  * Writes all of `source` to `sink`, waiting whenever its buffer is full, and stops early, closing the source, once
- * `signal` aborts. Settles when everything written has been handed on, so that what is said next, be it an error,
- * overtakes nothing. Does not end the sink.
+ * `signal` aborts. Does not end the sink.
  */
 export async function writeAll<T>(source: AsyncIterable<T>, sink: Writable, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
-  let unwritten = 0;
-  let wake = () => {};
-  const written = () => {
-    unwritten -= 1;
-    wake();
-  };
-  /** Resolves when `isDone` holds, or nothing more will be written. */
-  const until = async (isDone: () => boolean) => {
-    while (!isDone() && !signal.aborted && !sink.destroyed)
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-  };
-  const woken = () => wake();
-  signal.addEventListener("abort", woken);
-  sink.on("drain", woken).on("close", woken);
-  try {
-    for await (const item of source) {
-      if (signal.aborted) return;
-      unwritten += 1;
-      if (!sink.write(item, written)) await until(() => !sink.writableNeedDrain);
-    }
-  } finally {
-    await until(() => unwritten === 0);
-    signal.removeEventListener("abort", woken);
-    sink.off("drain", woken).off("close", woken);
+  for await (const item of source) {
+    if (signal.aborted) return;
+    if (!sink.write(item)) await drained(sink, signal);
   }
 }
 
-/** The items of `source`, and `onLeave` when the reader is done with them: at the end, on failure, or leaving early. */
-export async function* readAll<T>(source: Readable, onLeave: () => void): AsyncGenerator<T, void, undefined> {
+/** Resolves when the buffer has room again, or nothing more will be written. */
+async function drained(sink: Writable, signal: AbortSignal): Promise<void> {
+  if (!sink.writableNeedDrain || sink.destroyed || signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      sink.off("drain", done).off("close", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    sink.on("drain", done).on("close", done);
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** The answers of a call; the call is cancelled when the reader leaves early. */
+export async function* readResponses<T>(call: Readable & { cancel(): void }): AsyncGenerator<T, void, undefined> {
   try {
-    for await (const item of source) yield item as T;
+    for await (const item of call) yield item as T;
   } finally {
-    onLeave();
+    call.cancel();
+  }
+}
+
+/** The requests of a call, until its caller ends them. Fails with the signal's reason when the call ends before. */
+export async function* readRequests<T>(call: Readable, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+  // A stream whose caller has gone neither ends nor fails by itself.
+  const end = () => call.destroy(signal.reason);
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    signal.throwIfAborted();
+    for await (const item of call) yield item as T;
+    // A call that is cancelled looks like one whose requests are complete until Node has closed its HTTP/2 stream,
+    // which it does right after the stream's end. What was cut off must not be taken for a whole.
+    await new Promise(setImmediate);
+    signal.throwIfAborted();
+  } finally {
+    signal.removeEventListener("abort", end);
   }
 }

@@ -1,0 +1,426 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer as createTcpServer } from "node:net";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
+import { OrderService } from "@shoal/contracts/order/v1/order_service";
+import { AppError, currentContext, type ErrorKind, isAppError, runWithContext } from "@shoal/kernel";
+import { createClient } from "./client.ts";
+import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
+import { type CallEnd, createServer } from "./server.ts";
+
+const uuid = "0190a000-0000-7000-8000-000000000001";
+const watch = { skus: ["A"] };
+
+async function start(
+  t: TestContext,
+  inventory: Partial<ServiceHandlers<typeof InventoryService>>,
+  order: Partial<ServiceHandlers<typeof OrderService>> = {},
+) {
+  const missing = new Proxy({}, { get: (_, name) => () => assert.fail(`no handler for ${String(name)}`) });
+  const ends: CallEnd[] = [];
+  const server = createServer({
+    services: [
+      implement(InventoryService, Object.setPrototypeOf(inventory, missing)),
+      implement(OrderService, Object.setPrototypeOf(order, missing)),
+    ],
+    errorDomain: "shoal.test",
+    onCallEnd: (end) => ends.push(end),
+  });
+  const port = await server.listen("127.0.0.1", 0);
+  const options = { address: `127.0.0.1:${port}` };
+  const clients = { inventory: createClient(InventoryService, options), order: createClient(OrderService, options) };
+  t.after(async () => {
+    clients.inventory[Symbol.dispose]();
+    clients.order[Symbol.dispose]();
+    await server.drain(0);
+  });
+  return { ...clients, server, port, ends };
+}
+
+/** Waits until `holds`, for things that happen on the other side. The test's own timeout ends a wait in vain. */
+async function eventually(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(2);
+}
+
+test("a unary call carries its request and its answer", async (t) => {
+  const { inventory, ends } = await start(t, {
+    getProduct: async ({ sku }) => ({ product: { sku, price: { minorUnits: 2n ** 63n - 1n, currency: "EUR" } } }),
+  });
+  const { product } = await inventory.getProduct({ sku: "TEA" });
+  assert.deepEqual([product?.sku, product?.price?.minorUnits], ["TEA", 2n ** 63n - 1n]);
+  await eventually(() => ends.length === 1);
+  assert.deepEqual([ends[0]?.path, ends[0]?.code], ["/shoal.inventory.v1.InventoryService/GetProduct", "OK"]);
+});
+
+test("a server stream ends with its generator", async (t) => {
+  const { inventory } = await start(t, {
+    watchStock: async function* ({ skus }) {
+      for (const sku of skus) yield { stock: { sku, available: 1n } };
+    },
+  });
+  const seen: string[] = [];
+  for await (const { stock } of inventory.watchStock({ skus: ["A", "B"] })) seen.push(stock?.sku ?? "");
+  assert.deepEqual(seen, ["A", "B"]);
+});
+
+test("a client stream is read as it comes and answered once", async (t) => {
+  const { inventory } = await start(t, {
+    loadStock: async (requests) => {
+      let received = 0n;
+      for await (const _ of requests) received += 1n;
+      return { received };
+    },
+  });
+  const requests = (async function* () {
+    for (let n = 0; n < 5_000; n += 1) yield { loadId: "l", line: { sku: `S${n}` } };
+  })();
+  assert.equal((await inventory.loadStock(requests)).received, 5_000n);
+});
+
+test("a bidirectional stream answers while requests still come", async (t) => {
+  const { order } = await start(
+    t,
+    {},
+    {
+      placeOrders: async function* (requests) {
+        for await (const { order: asked } of requests) yield { idempotencyKey: asked?.idempotencyKey ?? "" };
+      },
+    },
+  );
+  const answered = { count: 0 };
+  const requests = (async function* () {
+    for (let n = 0; n < 50; n += 1) {
+      yield { order: { idempotencyKey: `k${n}` } };
+      // Ping-pong: the next request waits for the answer to this one.
+      await eventually(() => answered.count === n + 1);
+    }
+  })();
+  for await (const { idempotencyKey } of order.placeOrders(requests)) {
+    assert.equal(idempotencyKey, `k${answered.count}`);
+    answered.count += 1;
+  }
+  assert.equal(answered.count, 50);
+});
+
+const kinds: Record<Exclude<ErrorKind, "internal">, string> = {
+  invalid: "INVALID_ARGUMENT",
+  missing: "NOT_FOUND",
+  duplicate: "ALREADY_EXISTS",
+  precondition: "FAILED_PRECONDITION",
+  stale: "ABORTED",
+  exhausted: "RESOURCE_EXHAUSTED",
+  unavailable: "UNAVAILABLE",
+  unauthenticated: "UNAUTHENTICATED",
+  forbidden: "PERMISSION_DENIED",
+  cancelled: "CANCELLED",
+  timeout: "DEADLINE_EXCEEDED",
+  unimplemented: "UNIMPLEMENTED",
+};
+
+for (const [kind, code] of Object.entries(kinds) as [ErrorKind, string][])
+  test(`an error of kind ${kind} is ${code}, and the same error for the caller`, async (t) => {
+    const thrown = new AppError({
+      kind,
+      reason: "TEST_REASON",
+      domain: "shoal.test",
+      message: "größer als erlaubt 🐟",
+      metadata: { sku: "A" },
+      ...(kind === "invalid" && { violations: [{ field: "lines[0].sku", description: "bad" }] }),
+      ...(kind === "missing" && { resource: { type: "shoal.test.Thing", name: "a" } }),
+      ...(kind === "precondition" && { preconditions: [{ subject: "A", description: "none left" }] }),
+      ...(kind === "unavailable" && { retryAfterMs: 1_500 }),
+      cause: new Error("secret"),
+    });
+    const { inventory, ends } = await start(t, { getProduct: () => Promise.reject(thrown) });
+    await assert.rejects(inventory.getProduct({ sku: "A" }), (error) => {
+      assert.ok(error instanceof AppError);
+      const { kind, reason, domain, message, metadata, violations, resource, preconditions, retryAfterMs } = error;
+      assert.deepEqual(
+        { kind, reason, domain, message, metadata, violations, resource, preconditions, retryAfterMs },
+        {
+          kind: thrown.kind,
+          reason: thrown.reason,
+          domain: thrown.domain,
+          message: thrown.message,
+          metadata: thrown.metadata,
+          violations: thrown.violations,
+          resource: thrown.resource,
+          preconditions: thrown.preconditions,
+          retryAfterMs: thrown.retryAfterMs,
+        },
+      );
+      return true;
+    });
+    await eventually(() => ends.length === 1);
+    assert.equal(ends[0]?.code, code);
+  });
+
+test("what a handler did not mean to say never reaches the caller", async (t) => {
+  const { inventory, ends } = await start(t, {
+    getProduct: () => Promise.reject(new Error("select * from users where password = 'hunter2'")),
+    getStock: () => {
+      throw new Error("hunter2");
+    },
+    // biome-ignore lint/correctness/useYield: fails before its first answer.
+    watchStock: async function* () {
+      throw new Error("hunter2");
+    },
+  });
+  const calls = [
+    inventory.getProduct({ sku: "A" }),
+    inventory.getStock({ skus: ["A"] }),
+    inventory.watchStock(watch).next(),
+  ];
+  for (const call of calls)
+    await assert.rejects(call, (error) => {
+      assert.ok(isAppError(error, "INTERNAL"));
+      assert.match(error.message, /^internal error; quote request id [\w-]{36} when you report it$/);
+      assert.equal(JSON.stringify(error).includes("hunter2"), false);
+      return true;
+    });
+  await eventually(() => ends.length === 3);
+  assert.match(String(ends[0]?.error), /hunter2/);
+});
+
+test("a request that breaks its contract's rules is refused with every field, before the handler", async (t) => {
+  const { inventory } = await start(t, {});
+  await assert.rejects(inventory.createProduct({ sku: "-", name: " ", price: { minorUnits: -1n } }), (error) => {
+    assert.ok(isAppError(error, "INVALID_REQUEST"));
+    assert.equal(error.domain, "shoal.test");
+    assert.deepEqual(
+      error.violations.map(({ field }) => field),
+      ["sku", "name", "price.minor_units", "price.currency"],
+    );
+    return true;
+  });
+});
+
+test("a rule about a whole message names its field", async (t) => {
+  const { inventory } = await start(t, {});
+  const call = inventory.updateProduct({ sku: "A", version: 1, updateMask: { paths: ["name"] } });
+  await assert.rejects(call, (error) => isAppError(error) && error.violations[0]?.field === "name");
+});
+
+test("what was answered before a stream failed arrives before the failure", async (t) => {
+  const { inventory } = await start(t, {
+    watchStock: async function* () {
+      for (let n = 0; n < 500; n += 1) yield { stock: { sku: `S${n}` } };
+      throw new AppError({ kind: "unavailable", reason: "GONE", domain: "shoal.test", message: "gone" });
+    },
+  });
+  let seen = 0;
+  await assert.rejects(async () => {
+    for await (const _ of inventory.watchStock(watch)) seen += 1;
+  }, /gone/);
+  assert.equal(seen, 500);
+});
+
+test("a handler learns that its caller's deadline passed, and the caller that it was exceeded", async (t) => {
+  const reasons: unknown[] = [];
+  const { inventory, ends } = await start(t, {
+    getProduct: async (_, { signal }) => {
+      await once(signal, "abort");
+      reasons.push(signal.reason);
+      return {};
+    },
+  });
+  const context = { requestId: "r", deadline: Date.now() + 50, signal: new AbortController().signal };
+  const call = runWithContext(context, () => inventory.getProduct({ sku: "A" }));
+  await assert.rejects(call, (error) => isAppError(error) && error.kind === "timeout");
+  await eventually(() => ends.length === 1);
+  assert.ok(isAppError(reasons[0]) && reasons[0].kind === "timeout");
+  assert.equal(ends[0]?.code, "DEADLINE_EXCEEDED");
+});
+
+test("a handler learns that its caller gave up, and its own calls are given up too", async (t) => {
+  const inner = Promise.withResolvers<HandlerContext>();
+  const { inventory, ends } = await start(t, {
+    getProduct: async () => {
+      await inventory.getStock({ skus: ["A"] });
+      return {};
+    },
+    getStock: async (_, context) => {
+      inner.resolve(context);
+      await once(context.signal, "abort");
+      return {};
+    },
+  });
+  const controller = new AbortController();
+  const call = inventory.getProduct({ sku: "A" }, { signal: controller.signal });
+  const { signal } = await inner.promise;
+  controller.abort();
+  await assert.rejects(call, (error) => isAppError(error) && error.kind === "cancelled");
+  await eventually(() => signal.aborted && ends.length === 2);
+  assert.deepEqual(
+    ends.map(({ code }) => code),
+    ["CANCELLED", "CANCELLED"],
+  );
+});
+
+test("leaving a stream's loop early ends its generator on the server", async (t) => {
+  let closed = false;
+  const { inventory } = await start(t, {
+    watchStock: async function* () {
+      try {
+        for (let n = 0; ; n += 1) {
+          yield { stock: { sku: `S${n}` } };
+          await sleep(1);
+        }
+      } finally {
+        closed = true;
+      }
+    },
+  });
+  for await (const _ of inventory.watchStock(watch)) break;
+  await eventually(() => closed);
+});
+
+test("a client stream whose source fails fails with that, and the server's handler ends", async (t) => {
+  const received = Promise.withResolvers<void>();
+  const { inventory, ends } = await start(t, {
+    loadStock: async (requests) => {
+      for await (const _ of requests) received.resolve();
+      return {};
+    },
+  });
+  const requests = (async function* () {
+    yield { loadId: "l" };
+    await received.promise;
+    throw new Error("the file ended in the middle");
+  })();
+  await assert.rejects(inventory.loadStock(requests), /the file ended in the middle/);
+  await eventually(() => ends.length === 1);
+  assert.equal(ends[0]?.code, "CANCELLED");
+});
+
+test("a slow reader bounds what a server stream makes", async (t) => {
+  let made = 0;
+  const { inventory } = await start(t, {
+    watchStock: async function* () {
+      for (; made < 100_000; made += 1) yield { stock: { sku: "x".repeat(1_000) } };
+    },
+  });
+  const stream = inventory.watchStock(watch);
+  await stream.next();
+  let before = -1;
+  while (before !== made) {
+    before = made;
+    await sleep(100);
+  }
+  // HTTP/2 windows and stream buffers hold some hundred messages of this size, not a hundred thousand.
+  assert.ok(made < 5_000, `${made} messages were made for a reader that took one`);
+  await stream.return();
+});
+
+test("a slow handler bounds what a client stream is read of", async (t) => {
+  let sent = 0;
+  const { inventory } = await start(t, {
+    loadStock: async (requests) => {
+      for await (const _ of requests) break;
+      await sleep(300);
+      return { received: 1n };
+    },
+  });
+  const requests = (async function* () {
+    for (; sent < 100_000; sent += 1) yield { loadId: "l", line: { name: "x".repeat(1_000) } };
+  })();
+  assert.equal((await inventory.loadStock(requests)).received, 1n);
+  assert.ok(sent < 5_000, `${sent} messages were sent to a handler that read one`);
+});
+
+test("the request id of a call goes along with the calls made for it", async (t) => {
+  const seen: string[] = [];
+  const { inventory } = await start(t, {
+    getProduct: async () => {
+      seen.push(currentContext()?.requestId ?? "");
+      await inventory.getStock({ skus: ["A"] });
+      return {};
+    },
+    getStock: async () => {
+      seen.push(currentContext()?.requestId ?? "");
+      return {};
+    },
+  });
+  await inventory.getProduct({ sku: "A" });
+  assert.match(seen[0] ?? "", /^[\w-]{36}$/);
+  assert.equal(seen[0], seen[1]);
+});
+
+test("a server nobody answers for is unavailable", async () => {
+  using client = createClient(OrderService, { address: "127.0.0.1:1" });
+  await assert.rejects(
+    client.getOrder({ orderId: uuid }),
+    (error) => isAppError(error) && error.kind === "unavailable",
+  );
+});
+
+test("a port that is in use is told by the system's own code", async (t) => {
+  const other = createTcpServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  t.after(() => other.close());
+  const server = createServer({ services: [], errorDomain: "shoal.test" });
+  t.after(() => server.drain(0));
+  const { port } = other.address() as { port: number };
+  await assert.rejects(server.listen("127.0.0.1", port), { code: "EADDRINUSE" });
+});
+
+test("draining finishes what runs and refuses what comes", async (t) => {
+  const release = Promise.withResolvers<void>();
+  const running = Promise.withResolvers<void>();
+  const { inventory, server } = await start(t, {
+    getProduct: async () => {
+      running.resolve();
+      await release.promise;
+      return { product: { sku: "A" } };
+    },
+  });
+  const call = inventory.getProduct({ sku: "A" });
+  await running.promise;
+  const drained = server.drain(10_000);
+  await assert.rejects(
+    inventory.getStock({ skus: ["A"] }),
+    (error) => isAppError(error) && error.kind === "unavailable",
+  );
+  release.resolve();
+  assert.equal((await call).product?.sku, "A");
+  assert.deepEqual(await drained, { forced: false });
+});
+
+test("draining ends what takes too long", async (t) => {
+  const running = Promise.withResolvers<void>();
+  const { inventory, server } = await start(t, {
+    getProduct: () => {
+      running.resolve();
+      return new Promise<never>(() => {});
+    },
+  });
+  const call = inventory.getProduct({ sku: "A" });
+  const failed = assert.rejects(call, (error) => isAppError(error, "SERVER_DRAINING"));
+  await running.promise;
+  assert.deepEqual(await server.drain(50), { forced: true });
+  await failed;
+});
+
+test("draining tells streams without an end of their own to end", async (t) => {
+  const running = Promise.withResolvers<void>();
+  const { inventory, server } = await start(t, {
+    watchStock: async function* (_, { draining }) {
+      yield { stock: { sku: "A" } };
+      running.resolve();
+      await once(draining, "abort");
+    },
+  });
+  const stream = inventory.watchStock(watch);
+  await stream.next();
+  await running.promise;
+  const drained = server.drain(10_000);
+  assert.equal((await stream.next()).done, true);
+  assert.deepEqual(await drained, { forced: false });
+});
+
+test("options out of range are refused by name", () => {
+  assert.throws(() => createServer({ services: [], errorDomain: "x", maxRequestBytes: 1 }), /maxRequestBytes/);
+  assert.throws(() => createClient(OrderService, { address: "x:1", timeoutMs: 0 }), /timeoutMs/);
+});
