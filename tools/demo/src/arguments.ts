@@ -1,0 +1,51 @@
+import { parseArgs } from "node:util";
+
+/** What the command line says. */
+export interface DemoArguments {
+  readonly orders: number;
+  readonly users: number;
+  readonly seed: number;
+  /** The catalogue to load instead of the one that comes with the demo. */
+  readonly catalogue: string | undefined;
+  readonly help: boolean;
+}
+
+/** How the demo is used. */
+export const usage = `npm run demo [-- options]: loads products into the running system, places orders for them, and checks that
+stock adds up. Exit code 0 when it does.
+
+  --orders N         how many orders to send, 1 to 100,000 (3,000)
+  --users N          how many users to create for them, 1 to 10,000 (100)
+  --seed N           another number plans other orders (1)
+  --catalogue FILE   the products: CSV with sku,name,description,price,currency,quantity
+  --help             show this
+
+Run it while nobody else orders or loads the same products. SHOAL_DEMO_USER_ADDRESS, SHOAL_DEMO_INVENTORY_ADDRESS and
+SHOAL_DEMO_ORDER_ADDRESS say where the system answers (127.0.0.1:50051, :50052 and :50053).`;
+
+/** Reads the command line; throws an `Error` that says what is wrong with it. */
+export function readArguments(args: readonly string[]): DemoArguments {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      orders: { type: "string", default: "3000" },
+      users: { type: "string", default: "100" },
+      seed: { type: "string", default: "1" },
+      catalogue: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  return {
+    orders: wholeNumber("--orders", values.orders, 1, 100_000),
+    users: wholeNumber("--users", values.users, 1, 10_000),
+    seed: wholeNumber("--seed", values.seed, 0, 2 ** 32 - 1),
+    catalogue: values.catalogue,
+    help: values.help,
+  };
+}
+
+function wholeNumber(option: string, value: string, min: number, max: number): number {
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw new Error(`${option} must be a whole number from ${min} to ${max}, not "${value}"`);
+}

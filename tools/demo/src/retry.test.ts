@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { AppError, type ErrorKind } from "@shoal/kernel";
+import { retrying } from "./retry.ts";
+
+const failure = (kind: ErrorKind) => new AppError({ kind, reason: "X", domain: "test", message: "x", retryAfterMs: 0 });
+const signal = new AbortController().signal;
+
+test("answers the first success after transient failures", async () => {
+  const answer = await retrying(signal, async (attempt) => {
+    if (attempt < 3) throw failure("unavailable");
+    return attempt;
+  });
+  assert.equal(answer, 3);
+});
+
+test("gives up after five attempts", async () => {
+  let attempts = 0;
+  const call = async () => {
+    attempts += 1;
+    throw failure("timeout");
+  };
+  await assert.rejects(retrying(signal, call), { kind: "timeout" });
+  assert.equal(attempts, 5);
+});
+
+test("passes a failure on at once that waiting does not cure, and any once it is stopped", async () => {
+  for (const [kind, stopped] of [
+    ["precondition", signal],
+    ["unavailable", AbortSignal.abort()],
+  ] as const) {
+    let attempts = 0;
+    const call = async () => {
+      attempts += 1;
+      throw failure(kind);
+    };
+    await assert.rejects(retrying(stopped, call), { kind });
+    assert.equal(attempts, 1, kind);
+  }
+});
