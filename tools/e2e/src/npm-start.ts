@@ -21,6 +21,8 @@ export interface NpmStart {
   ready(): Promise<Readonly<Record<"user" | "inventory" | "order", ListedService>>>;
   /** Its exit code, once it has ended and its output is complete. */
   ended(): Promise<number | null>;
+  /** Presses Ctrl-C once. */
+  pressCtrlC(): void;
   /** Presses Ctrl-C, and answers the exit code. */
   interrupt(): Promise<number | null>;
 }
@@ -50,11 +52,11 @@ export function npmStart(
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
   const closed = once(child, "close") as Promise<[number | null]>;
-  const interrupt = (signal: NodeJS.Signals) => {
+  const signal = (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-group, signal);
   };
   t.after(async () => {
-    interrupt("SIGTERM");
+    signal("SIGTERM");
     await closed;
   });
   return {
@@ -70,8 +72,9 @@ export function npmStart(
       return listedServices(output);
     },
     ended: async () => (await closed)[0],
+    pressCtrlC: () => signal("SIGINT"),
     interrupt: async () => {
-      interrupt("SIGINT");
+      signal("SIGINT");
       return (await closed)[0];
     },
   };

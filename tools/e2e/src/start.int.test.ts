@@ -130,6 +130,22 @@ suite("npm start", { concurrency: 2 }, () => {
     assert.match(start.output(), /^Stopped\.$/m);
   });
 
+  test("Ctrl-C again does not wait for a service that does not stop", async (t) => {
+    const start = npmStart(t, await temporaryDirectory(t));
+    const services = await start.ready();
+    process.kill(services.order.pid, "SIGSTOP");
+    start.pressCtrlC();
+    await until("it stops", () => start.output().includes("Stopping"));
+    const ended = start.ended();
+    // A press too close to the one before is taken for the same.
+    const pressing = setInterval(() => start.pressCtrlC(), 500);
+    t.after(() => clearInterval(pressing));
+    assert.equal(await ended, 130);
+    clearInterval(pressing);
+    assert.doesNotMatch(start.output(), /^Stopped\.$/m);
+    await untilServicesGone(services);
+  });
+
   test("an unknown flag is refused with the usage, and --help shows it", async (t) => {
     const home = await temporaryDirectory(t);
     const wrong = npmStart(t, home, { args: ["--frehs"] });

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { repositoryRoot, type ServiceSpec, services } from "./services.ts";
 import { type ServiceAddress, Stack, type StackOptions } from "./stack.ts";
 
@@ -19,9 +19,9 @@ export interface Launched {
   kill(): void;
 }
 
-/** The folder for data and logs: SHOAL_HOME, else `.shoal` in the repository. */
+/** The folder for data and logs, as an absolute path: SHOAL_HOME, else `.shoal` in the repository. */
 export function homeOf(env: NodeJS.ProcessEnv): string {
-  return env["SHOAL_HOME"] || join(repositoryRoot, ".shoal");
+  return resolve(env["SHOAL_HOME"] || join(repositoryRoot, ".shoal"));
 }
 
 /**

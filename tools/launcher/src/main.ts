@@ -5,10 +5,12 @@ import { onParentGone } from "@shoal/tools-repo/parent";
 import { createStack, homeOf } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import * as report from "./report.ts";
+import { hasOwnDatabase } from "./service-environment.ts";
+import { services } from "./services.ts";
 
 const usage = `npm start [-- options]: starts every service of Shoal on this machine; Ctrl-C stops them.
 
-  --fresh   delete the data of earlier runs first
+  --fresh   delete the data of earlier runs first; a database set by SHOAL_<SERVICE>_DATABASE_URL is kept
   --help    show this
 
 Every service takes its settings from the environment, such as SHOAL_ORDER_GRPC_PORT=6000 or
@@ -45,6 +47,8 @@ onParentGone(() => void stop(0));
 
 try {
   await stack.start();
+  const kept = services.filter(({ name }) => fresh && hasOwnDatabase(name, process.env));
+  for (const { name } of kept) report.reportKept(name);
   report.reportRunning(stack.addresses, home, performance.now() - began);
 } catch (error) {
   if (exitCode === undefined) {

@@ -29,6 +29,13 @@ export function reportWait(services: readonly ServiceRecord[]): void {
   console.log(`Waiting for services of an earlier run to end: ${named}.`);
 }
 
+/** What `--fresh` did not delete. */
+export function reportKept(service: string): void {
+  console.log(
+    `--fresh left the database of ${service} as it was: SHOAL_${service.toUpperCase()}_DATABASE_URL names it.`,
+  );
+}
+
 /** The addresses, a call to try, and the line that says that all is up. */
 export function reportRunning(services: readonly ServiceAddress[], home: string, startedInMs: number): void {
   const rows = services.map(({ name, grpcAddress, adminAddress, pid }) => [

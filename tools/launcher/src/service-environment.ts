@@ -27,6 +27,11 @@ export function serviceEnvironment(spec: ServiceSpec, options: ServiceEnvironmen
   return { ...env, ...Object.fromEntries(unset) };
 }
 
+/** Whether the caller's environment says where a service keeps its state, so that it is not among the launcher's data. */
+export function hasOwnDatabase(name: string, env: NodeJS.ProcessEnv): boolean {
+  return Boolean(env[`${prefixOf(name)}DATABASE_URL`]);
+}
+
 /** How to reach a service that listens on the host that the environment sets, from this machine. */
 export function reachableHost(name: string, env: NodeJS.ProcessEnv): string {
   const host = env[`${prefixOf(name)}HOST`] || "127.0.0.1";
