@@ -1,3 +1,5 @@
+import { requireInteger } from "@shoal/kernel";
+
 /** A subscriber took longer than its queue could bridge; it has missed values and should begin anew. */
 export class LaggedError extends Error {
   override readonly name = "LaggedError";
@@ -20,8 +22,7 @@ export class Broadcast<T> {
 
   /** `queueLimit`: 1 or more values. */
   constructor(queueLimit: number) {
-    if (!Number.isInteger(queueLimit) || queueLimit < 1)
-      throw new RangeError(`queueLimit must be a whole number from 1, not ${queueLimit}`);
+    requireInteger("queueLimit", queueLimit, 1);
     this.#queueLimit = queueLimit;
   }
 

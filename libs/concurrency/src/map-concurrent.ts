@@ -1,3 +1,5 @@
+import { requireInteger } from "@shoal/kernel";
+
 /**
  * Applies `work` to each item of `source` and yields the results in completion order, with at most `limit` at work.
  * Reads no further item while that many are at work or finished and not yet taken, so a slow reader slows the source.
@@ -10,7 +12,7 @@ export async function* mapConcurrent<T, R>(
   limit: number,
   work: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, undefined> {
-  if (!Number.isInteger(limit) || limit < 1) throw new RangeError(`limit must be a whole number from 1, not ${limit}`);
+  requireInteger("limit", limit, 1);
   type Event =
     | { readonly kind: "item"; readonly next: IteratorResult<T> }
     | { readonly kind: "result"; readonly value: R };

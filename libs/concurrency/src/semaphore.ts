@@ -1,3 +1,5 @@
+import { requireInteger } from "@shoal/kernel";
+
 /** The queue before a {@link Semaphore} is full; the work was not started. */
 export class QueueFullError extends Error {
   override readonly name = "QueueFullError";
@@ -20,10 +22,8 @@ export class Semaphore {
   /** Throws a `RangeError` for options out of range. */
   constructor(options: SemaphoreOptions) {
     const { permits, maxWaiting } = options;
-    if (!Number.isInteger(permits) || permits < 1)
-      throw new RangeError(`permits must be a whole number from 1, not ${permits}`);
-    if (!Number.isInteger(maxWaiting) || maxWaiting < 0)
-      throw new RangeError(`maxWaiting must be a whole number from 0, not ${maxWaiting}`);
+    requireInteger("permits", permits, 1);
+    requireInteger("maxWaiting", maxWaiting, 0);
     this.#free = permits;
     this.#maxWaiting = maxWaiting;
   }

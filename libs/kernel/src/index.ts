@@ -3,3 +3,4 @@ export { type CallContext, currentContext, remainingMs, runWithContext } from ".
 export { type Clock, systemClock } from "./clock.ts";
 export { derivedId, newId } from "./ids.ts";
 export { addMoney, type Money, maxMinorUnits, multiplyMoney } from "./money.ts";
+export { requireInteger } from "./require-integer.ts";

@@ -18,7 +18,7 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { AppError, currentContext } from "@shoal/kernel";
+import { AppError, currentContext, requireInteger } from "@shoal/kernel";
 import { requestIdKey } from "./call-context.ts";
 import { fromServiceError } from "./errors.ts";
 import { type Init, methodDefinition } from "./method-definition.ts";
@@ -74,8 +74,8 @@ export type Client<S extends DescService> = { readonly [K in keyof S["method"]]:
  */
 export function createClient<S extends DescService>(service: S, options: ClientOptions): Client<S> {
   const { address, timeoutMs, maxResponseBytes } = { ...defaultClientOptions, ...options };
-  requireWhole("timeoutMs", timeoutMs, 1, 3_600_000);
-  requireWhole("maxResponseBytes", maxResponseBytes, 1024, 2 ** 30);
+  requireInteger("timeoutMs", timeoutMs, 1, 3_600_000);
+  requireInteger("maxResponseBytes", maxResponseBytes, 1024, 2 ** 30);
   const grpc = new GrpcClient(address, credentials.createInsecure(), {
     "grpc.max_receive_message_length": maxResponseBytes,
     "grpc.keepalive_time_ms": 30_000,
@@ -216,9 +216,4 @@ function metadata(): Metadata {
 function toCallerError(error: unknown): unknown {
   const isServiceError = error instanceof Error && "code" in error && "details" in error && "metadata" in error;
   return isServiceError ? fromServiceError(error as ServiceError) : error;
-}
-
-function requireWhole(name: keyof ClientOptions, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
 }

@@ -13,7 +13,7 @@ import {
   status,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { type CallContext, runWithContext } from "@shoal/kernel";
+import { type CallContext, requireInteger, runWithContext } from "@shoal/kernel";
 import { createContext, type ServerCall } from "./call-context.ts";
 import { codeOf, serverDraining, toGrpcStatus } from "./errors.ts";
 import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
@@ -75,8 +75,8 @@ export function createServer(options: ServerOptions): RpcServer {
     ...defaultServerOptions,
     ...options,
   };
-  requireWhole("maxRequestBytes", maxRequestBytes, 1024, 2 ** 30);
-  requireWhole("maxStreamsPerConnection", maxStreamsPerConnection, 1, 1_000_000);
+  requireInteger("maxRequestBytes", maxRequestBytes, 1024, 2 ** 30);
+  requireInteger("maxStreamsPerConnection", maxStreamsPerConnection, 1, 1_000_000);
   const server = new Server({
     "grpc.max_receive_message_length": maxRequestBytes,
     "grpc.max_concurrent_streams": maxStreamsPerConnection,
@@ -250,9 +250,4 @@ async function requireFree(host: string, port: number): Promise<void> {
   await once(probe, "listening");
   probe.close();
   await once(probe, "close");
-}
-
-function requireWhole(name: string, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
 }

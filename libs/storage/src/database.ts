@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { requireInteger } from "@shoal/kernel";
 import { Kysely, type Transaction } from "kysely";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
 import { isTransient } from "./errors.ts";
@@ -44,9 +45,9 @@ export interface Database<S> {
  */
 export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> = {}): Database<S> {
   const { maxConnections, maxWaiting, maxAttempts } = { ...defaultDatabaseOptions, ...options };
-  requireWhole("maxConnections", maxConnections, 1, 1_000);
-  requireWhole("maxWaiting", maxWaiting, 0, 100_000);
-  requireWhole("maxAttempts", maxAttempts, 1, 20);
+  requireInteger("maxConnections", maxConnections, 1, 1_000);
+  requireInteger("maxWaiting", maxWaiting, 0, 100_000);
+  requireInteger("maxAttempts", maxAttempts, 1, 20);
   const where = parseDatabaseUrl(url);
   const connections = where.engine === "sqlite" ? 1 : maxConnections;
   const dialect = where.engine === "sqlite" ? sqliteDialect(where.path) : mysqlDialect(where, connections);
@@ -67,9 +68,4 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
     },
     close: () => db.destroy(),
   };
-}
-
-function requireWhole(name: keyof DatabaseOptions, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max)
-    throw new RangeError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
 }
