@@ -22,9 +22,15 @@ test("the last page has no token, and no token means the first page", () => {
 
 test("a token that was made up, changed or given out for another list is refused", () => {
   const { nextPageToken } = cut(rows, 1);
+  const [scoped] = JSON.parse(Buffer.from(nextPageToken, "base64url").toString());
+  const forge = (at: unknown) => Buffer.from(JSON.stringify([scoped, at, "o1"])).toString("base64url");
+  assert.deepEqual(decode(forge(7)), [7, "o1"]);
   const forged = [
     "x",
     "%%%",
+    forge(0.5),
+    forge(1e300),
+    forge(null),
     nextPageToken.slice(2),
     `${nextPageToken}AAAA`,
     Buffer.from("[]").toString("base64url"),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { AppError } from "@shoal/kernel";
 
-/** Where a page ended: the key of its last row. */
+/** Where a page ended: the key of its last row, of texts and whole numbers. */
 export type Cursor = readonly (string | number)[];
 
 /**
@@ -18,7 +18,7 @@ export function decodePageToken(
 ): Cursor | undefined {
   if (token === "") return undefined;
   const [scoped, ...cursor] = parse(token);
-  const fits = cursor.length === shape.length && cursor.every((part, index) => typeof part === shape[index]);
+  const fits = cursor.length === shape.length && cursor.every((part, index) => isOf(part, shape[index]));
   if (scoped === digest(scope) && fits) return cursor as Cursor;
   const description = "must be the next_page_token of a page of the same list, unchanged";
   throw new AppError({
@@ -44,6 +44,10 @@ export function cutPage<T>(
   const last = page.at(-1);
   const more = found.length > size && last !== undefined;
   return { page, nextPageToken: more ? encodePageToken(scope, cursorOf(last)) : "" };
+}
+
+function isOf(part: unknown, type: "string" | "number" | undefined): boolean {
+  return type === "number" ? Number.isSafeInteger(part) : typeof part === type;
 }
 
 function encodePageToken(scope: readonly string[], cursor: Cursor): string {

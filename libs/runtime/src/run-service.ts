@@ -42,7 +42,8 @@ export async function runService<S extends ServiceSettings>(
   const service = await startService(definition, settings, log).catch((error) => die(log, error));
   const { grpcPort, adminPort } = service;
   log.info({ host: settings.host, grpcPort, adminPort }, "ready");
-  process.send?.({ type: "ready", service: name, grpcPort, adminPort } satisfies ReadyMessage);
+  // A parent that died meanwhile has closed the channel, and the service is about to stop.
+  if (process.connected) process.send?.({ type: "ready", service: name, grpcPort, adminPort } satisfies ReadyMessage);
 
   log.info({ because: await stopAsked.promise }, "stopping");
   setTimeout(() => die(log, new Error("it took too long to stop")), settings.drainTimeoutMs + endTimeoutMs).unref();

@@ -2,6 +2,7 @@ import type { Kysely, RawBuilder } from "kysely";
 import { type Migration as KyselyMigration, Migrator } from "kysely/migration";
 import { type ColumnTypes, columnTypes } from "./column-types.ts";
 import type { Database } from "./database.ts";
+import { isExistingIndex } from "./errors.ts";
 
 /** One step of a schema's history. Never edited once released: add another. */
 export interface Migration {
@@ -9,7 +10,8 @@ export interface Migration {
   readonly name: string;
   /**
    * The statements, run in order. MySQL commits each DDL statement by itself, so a crash can leave a migration half
-   * done and it is run again: write each so that it can be (`create table if not exists`).
+   * done and it is run again: write each so that it can be (`create table if not exists`). An index that is there
+   * already counts as made, for MySQL has no words for that.
    */
   statements(types: ColumnTypes): readonly RawBuilder<unknown>[];
 }
@@ -42,7 +44,13 @@ export async function migrate<S>(database: Database<S>, migrations: readonly Mig
 function toKysely(migration: Migration, types: ColumnTypes): KyselyMigration {
   return {
     up: async (db: Kysely<unknown>) => {
-      for (const statement of migration.statements(types)) await statement.execute(db);
+      for (const statement of migration.statements(types)) {
+        try {
+          await statement.execute(db);
+        } catch (error) {
+          if (!isExistingIndex(error)) throw error;
+        }
+      }
     },
   };
 }
