@@ -420,6 +420,33 @@ test("draining tells streams without an end of their own to end", async (t) => {
   assert.deepEqual(await drained, { forced: false });
 });
 
+test("a stream that its server stops reading ends with what the handler says", async (t) => {
+  const { order, server } = await start(
+    t,
+    {},
+    {
+      placeOrders: async function* (requests, { draining }) {
+        for await (const _ of requests) {
+          yield { idempotencyKey: "read" };
+          if (draining.aborted) break;
+        }
+        throw new AppError({ kind: "unavailable", reason: "MOVED", domain: "shoal.test", message: "go elsewhere" });
+      },
+    },
+  );
+  const requests = (async function* () {
+    while (true) yield { order: { idempotencyKey: "x".repeat(100) } };
+  })();
+  let drained: ReturnType<typeof server.drain> | undefined;
+  await assert.rejects(
+    async () => {
+      for await (const _ of order.placeOrders(requests)) drained ??= server.drain(10_000);
+    },
+    (error) => isAppError(error, "MOVED"),
+  );
+  assert.deepEqual(await drained, { forced: false });
+});
+
 test("options out of range are refused by name", () => {
   assert.throws(() => createServer({ services: [], errorDomain: "x", maxRequestBytes: 1 }), /maxRequestBytes/);
   assert.throws(() => createClient(OrderService, { address: "x:1", timeoutMs: 0 }), /timeoutMs/);

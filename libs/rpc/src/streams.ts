@@ -42,7 +42,8 @@ export async function* readRequests<T>(call: Readable, signal: AbortSignal): Asy
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
-    for await (const item of call) yield item as T;
+    // Who stops reading may still have something to say, on the same stream: leaving the loop must not destroy it.
+    for await (const item of call.iterator({ destroyOnReturn: false })) yield item as T;
     // A call that is cancelled looks like one whose requests are complete until Node has closed its HTTP/2 stream,
     // which it does right after the stream's end. What was cut off must not be taken for a whole.
     await new Promise(setImmediate);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isAppError, runWithContext } from "@shoal/kernel";
-import { type StorageEngine, storageEngines } from "@shoal/testkit";
+import { databaseServer, needsDatabaseServer, type StorageEngine, storageEngines } from "@shoal/testkit";
 import { sql } from "kysely";
+import { createConnection } from "mysql2/promise";
 import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
 import { isUniqueViolation } from "./errors.ts";
 import { type Migration, migrate } from "./migrations.ts";
@@ -174,3 +176,26 @@ test("MySQL that cannot be reached is unavailable", async (t) => {
 test("options out of range are refused by name", () => {
   assert.throws(() => openDatabase("sqlite:x.db", { maxConnections: 0 }), /maxConnections must be a whole number/);
 });
+
+test(
+  "a MySQL connection that is cut within a transaction is unavailable, and is replaced",
+  needsDatabaseServer(),
+  async (t) => {
+    const [, engine] = storageEngines;
+    assert.ok(engine);
+    const { database } = await open(t, engine, { maxConnections: 1 });
+    const root = await createConnection((await databaseServer()) ?? "");
+    t.after(() => root.end());
+    for (const pause of [0, 100]) {
+      const cut = database.transaction(async (tx) => {
+        const { rows } = await sql<{ id: bigint }>`select connection_id() as id`.execute(tx);
+        await root.query(`kill ${rows[0]?.id}`);
+        // Whether the driver has noticed yet decides which error it has.
+        await sleep(pause);
+        await insert({ db: tx }, "a");
+      });
+      await assert.rejects(cut, (error) => isAppError(error, "DATABASE_UNAVAILABLE"), `after ${pause} ms`);
+      assert.equal(await small(database, "a"), undefined);
+    }
+  },
+);

@@ -61,7 +61,9 @@ export function translateError(error: unknown): unknown {
   const { mysql, system } = codeOf(error);
   // MySQL: too many connections, server shutdown, connection killed.
   const refused = mysql === 1040 || mysql === 1053 || mysql === 1927;
-  if (!refused && !lostConnection.has(system ?? "")) return error;
+  // mysql2 gives no code to a command on a connection that it knows to be closed; such an error is just fatal.
+  const closed = mysql === undefined && error instanceof Error && "fatal" in error && error.fatal === true;
+  if (!refused && !closed && !lostConnection.has(system ?? "")) return error;
   return new AppError({
     kind: "unavailable",
     reason: "DATABASE_UNAVAILABLE",

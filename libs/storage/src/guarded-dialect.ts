@@ -1,5 +1,5 @@
 import { Semaphore } from "@shoal/concurrency";
-import { AppError, currentContext } from "@shoal/kernel";
+import { AppError, currentContext, isAppError } from "@shoal/kernel";
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from "kysely";
 import { translateError } from "./errors.ts";
 
@@ -62,7 +62,12 @@ class GuardedDriver implements Driver {
   }
 
   async rollbackTransaction(connection: GuardedConnection): Promise<void> {
-    await translated(() => this.#inner.rollbackTransaction(connection.inner));
+    try {
+      await translated(() => this.#inner.rollbackTransaction(connection.inner));
+    } catch (error) {
+      // A lost connection is rolled back by the server. What the transaction failed with must not be hidden by this.
+      if (!isAppError(error, "DATABASE_UNAVAILABLE")) throw error;
+    }
   }
 
   async destroy(): Promise<void> {
