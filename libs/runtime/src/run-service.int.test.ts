@@ -9,20 +9,20 @@ import type { ReadyMessage } from "./run-service.ts";
 const program = `
   import { runService, serviceSettings } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
   await runService({
-    name: "test",
+    name: "fixture",
     build: async ({ lifecycle }) => {
       if (process.env.TEST_FAIL === "build") throw new Error("the disk is full");
       if (process.env.TEST_FAIL === "later") process.once("SIGUSR2", () => { throw new Error("a bug"); });
       lifecycle.onStop("part", () => console.log("part ended"));
       return [];
     },
-  }, serviceSettings("test", 0));
+  }, serviceSettings("fixture", 0));
 `;
 
 function start(t: TestContext, env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
     cwd: import.meta.dirname,
-    env: { ...process.env, SHOAL_TEST_ADMIN_PORT: "0", ...env },
+    env: { ...process.env, SHOAL_FIXTURE_ADMIN_PORT: "0", ...env },
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   t.after(() => child.kill("SIGKILL"));
@@ -32,12 +32,16 @@ function start(t: TestContext, env: Record<string, string> = {}) {
   stdout.on("data", (chunk) => {
     output += chunk;
   });
-  const ready = async () => (await once(child, "message"))[0] as ReadyMessage;
   const exited = once(child, "exit");
   const exit = async () => {
     // Not the child's "close" event: it does not come once the IPC channel has been closed from this side.
     const [[code]] = await Promise.all([exited, once(stdout, "close")]);
     return { code, output };
+  };
+  const ready = async (): Promise<ReadyMessage> => {
+    const ended = exit().then(() => assert.fail(`it ended before it was ready:\n${output}`));
+    const [message] = await Promise.race([once(child, "message"), ended]);
+    return message;
   };
   return { child, ready, exit };
 }
@@ -46,7 +50,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
   test(`${signal} ends the parts and then the process with code 0`, async (t) => {
     const { child, ready, exit } = start(t);
     const message = await ready();
-    assert.equal(message.service, "test");
+    assert.equal(message.service, "fixture");
     assert.equal((await fetch(`http://127.0.0.1:${message.adminPort}/readyz`)).status, 200);
     child.kill(signal);
     const { code, output } = await exit();
@@ -62,10 +66,10 @@ test("a service whose parent is gone stops", async (t) => {
 });
 
 test("settings that cannot be used end the process with code 1 and a message that names them", async (t) => {
-  const { code, output } = await start(t, { SHOAL_TEST_GRPC_PORT: "many", SHOAL_TEST_TYPO: "1" }).exit();
+  const { code, output } = await start(t, { SHOAL_FIXTURE_GRPC_PORT: "many", SHOAL_FIXTURE_TYPO: "1" }).exit();
   assert.equal(code, 1);
-  assert.match(output, /SHOAL_TEST_GRPC_PORT: must be a whole number from 0 to 65535/);
-  assert.match(output, /SHOAL_TEST_TYPO: there is no such setting/);
+  assert.match(output, /SHOAL_FIXTURE_GRPC_PORT: must be a whole number from 0 to 65535/);
+  assert.match(output, /SHOAL_FIXTURE_TYPO: there is no such setting/);
 });
 
 test("a service that cannot start says why and ends with code 1", async (t) => {

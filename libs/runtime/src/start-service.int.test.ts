@@ -7,13 +7,13 @@ import { type ServiceDefinition, startService } from "./start-service.ts";
 
 const log = createLogger("test", "fatal");
 const settingsWith = (env: Record<string, string> = {}) =>
-  readSettings("SHOAL_TEST_", serviceSettings("test", 0), { SHOAL_TEST_ADMIN_PORT: "0", ...env });
+  readSettings("SHOAL_FIXTURE_", serviceSettings("fixture", 0), { SHOAL_FIXTURE_ADMIN_PORT: "0", ...env });
 const get = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 
 test("is healthy while it starts, ready once it takes calls, and gone when stopped", async () => {
   const ended: string[] = [];
   const definition: ServiceDefinition<ReturnType<typeof settingsWith>> = {
-    name: "test",
+    name: "fixture",
     build: async ({ lifecycle }) => {
       lifecycle.onStop("part", () => ended.push("part"));
       return [];
@@ -31,8 +31,8 @@ test("is not ready while its parts are being built", async () => {
   const release = Promise.withResolvers<void>();
   const port = await freePort();
   const starting = startService(
-    { name: "test", build: () => release.promise.then(() => []) },
-    settingsWith({ SHOAL_TEST_ADMIN_PORT: String(port) }),
+    { name: "fixture", build: () => release.promise.then(() => []) },
+    settingsWith({ SHOAL_FIXTURE_ADMIN_PORT: String(port) }),
     log,
   );
   while (!(await get(port, "/healthz").then(Boolean, () => false)));
@@ -44,12 +44,12 @@ test("is not ready while its parts are being built", async () => {
 });
 
 test("a port that is in use is named with the setting that changes it, and nothing is left running", async () => {
-  const first = await startService({ name: "test", build: async () => [] }, settingsWith(), log);
+  const first = await startService({ name: "fixture", build: async () => [] }, settingsWith(), log);
   const ended: string[] = [];
   const start = (env: Record<string, string>) =>
     startService(
       {
-        name: "test",
+        name: "fixture",
         build: async ({ lifecycle }) => {
           lifecycle.onStop("part", () => ended.push("part"));
           return [];
@@ -59,19 +59,19 @@ test("a port that is in use is named with the setting that changes it, and nothi
       log,
     );
   await assert.rejects(
-    start({ SHOAL_TEST_GRPC_PORT: String(first.grpcPort) }),
-    new RegExp(`port ${first.grpcPort} is in use by another program; .* SHOAL_TEST_GRPC_PORT`),
+    start({ SHOAL_FIXTURE_GRPC_PORT: String(first.grpcPort) }),
+    new RegExp(`port ${first.grpcPort} is in use by another program; .* SHOAL_FIXTURE_GRPC_PORT`),
   );
   assert.deepEqual(ended, ["part"]);
   await assert.rejects(
-    start({ SHOAL_TEST_ADMIN_PORT: String(first.adminPort) }),
-    new RegExp(`port ${first.adminPort} is in use by another program; .* SHOAL_TEST_ADMIN_PORT`),
+    start({ SHOAL_FIXTURE_ADMIN_PORT: String(first.adminPort) }),
+    new RegExp(`port ${first.adminPort} is in use by another program; .* SHOAL_FIXTURE_ADMIN_PORT`),
   );
   await first.stop();
 });
 
 async function freePort(): Promise<number> {
-  const service = await startService({ name: "test", build: async () => [] }, settingsWith(), log);
+  const service = await startService({ name: "fixture", build: async () => [] }, settingsWith(), log);
   await service.stop();
   return service.adminPort;
 }
