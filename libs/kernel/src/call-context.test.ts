@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CallContext, currentContext, remainingMs, runWithContext } from "./call-context.ts";
+import { createContext, currentContext, remainingMs, runWithContext } from "./call-context.ts";
 
-const context: CallContext = { requestId: "r1", deadline: 1_000, signal: new AbortController().signal };
+const context = createContext({ requestId: "r1", deadline: 1_000 });
 
 test("there is no context outside a call, and no limit to the time left", () => {
   assert.equal(currentContext(), undefined);

@@ -1,5 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
+/** What is given up first when there is too much to do: sheddable before default before critical. */
+export type Priority = "critical" | "default" | "sheddable";
+
 /**
  * What is true for everything done on behalf of one call. It is ambient: carried by AsyncLocalStorage from the
  * server's first interceptor on, read by clients and drivers, and passed through no signature.
@@ -11,6 +14,13 @@ export interface CallContext {
   readonly deadline: number;
   /** Aborts when the caller gives up or the deadline passes. */
   readonly signal: AbortSignal;
+  readonly priority: Priority;
+  /** Facts about the call that every service it reaches may want, such as tenant and user. */
+  readonly baggage: ReadonlyMap<string, string>;
+  /** The caller's place in a trace, as in W3C Trace Context. */
+  readonly traceparent: string | undefined;
+  /** Names the one effect that the caller wants, however often it asks. */
+  readonly idempotencyKey: string | undefined;
 }
 
 const storage = new AsyncLocalStorage<CallContext>();
@@ -23,6 +33,24 @@ export function currentContext(): CallContext | undefined {
 /** Runs `work`, and all that it starts, in `context`; answers what `work` answers. */
 export function runWithContext<T>(context: CallContext, work: () => T): T {
   return storage.run(context, work);
+}
+
+const never = new AbortController().signal;
+
+/**
+ * A context to begin with where no call has brought one, such as a job's: no deadline, never cancelled, default
+ * priority, no baggage, unless `init` says otherwise.
+ */
+export function createContext(init: Partial<CallContext> & Pick<CallContext, "requestId">): CallContext {
+  return {
+    deadline: Number.POSITIVE_INFINITY,
+    signal: never,
+    priority: "default",
+    baggage: new Map(),
+    traceparent: undefined,
+    idempotencyKey: undefined,
+    ...init,
+  };
 }
 
 /** Milliseconds left until the current call's deadline at time `now`: `Infinity` outside a call, never below 0. */

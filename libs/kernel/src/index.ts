@@ -1,5 +1,12 @@
 export { AppError, type AppErrorInit, type ErrorKind, type FieldViolation, isAppError } from "./app-error.ts";
-export { type CallContext, currentContext, remainingMs, runWithContext } from "./call-context.ts";
+export {
+  type CallContext,
+  createContext,
+  currentContext,
+  type Priority,
+  remainingMs,
+  runWithContext,
+} from "./call-context.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { derivedId, newId } from "./ids.ts";
 export { addMoney, type Money, maxMinorUnits, multiplyMoney } from "./money.ts";

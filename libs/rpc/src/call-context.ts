@@ -1,10 +1,8 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import type { Metadata, ServerUnaryCall } from "@grpc/grpc-js";
-import { AppError, newId } from "@shoal/kernel";
+import { AppError, type Priority } from "@shoal/kernel";
 import type { HandlerContext } from "./handlers.ts";
-
-/** The metadata key that carries {@link CallContext.requestId} from service to service. */
-export const requestIdKey = "x-request-id";
+import { readContext } from "./wire-context.ts";
 
 /** What every kind of grpc-js server call has in common. */
 export interface ServerCall {
@@ -22,16 +20,25 @@ export interface ServedCall {
   abort(reason: AppError): void;
 }
 
-/** The context of a call that has just arrived. Its signal aborts with an {@link AppError} that says why. */
-export function createContext(method: DescMethod, call: ServerCall, draining: AbortSignal): ServedCall {
+/**
+ * The context of a call that has just arrived; its priority is `priority` unless the caller says otherwise. Its signal
+ * aborts with an {@link AppError} that says why.
+ */
+export function createServedCall(
+  method: DescMethod,
+  call: ServerCall,
+  draining: AbortSignal,
+  priority: Priority,
+): ServedCall {
   const controller = new AbortController();
   const deadline = Number(call.getDeadline());
   const end = () => controller.abort(callEnded(Date.now() >= deadline));
-  if (call.cancelled) end();
+  // Work for which it is too late already is not begun.
+  if (call.cancelled || Date.now() >= deadline) end();
   else call.on("cancelled", end);
-  const context = {
+  const context: HandlerContext = {
+    ...readContext(call.metadata, priority),
     method,
-    requestId: requestIdIn(call.metadata) ?? newId(),
     deadline,
     signal: controller.signal,
     requestMetadata: call.metadata,
@@ -47,10 +54,4 @@ function callEnded(deadlinePassed: boolean): AppError {
     domain: "shoal.rpc",
     message: deadlinePassed ? "the call's deadline passed" : "the caller cancelled the call",
   });
-}
-
-/** A caller's own id is taken where it is fit to stand in a log line. */
-function requestIdIn(metadata: Metadata): string | undefined {
-  const [value] = metadata.get(requestIdKey);
-  return typeof value === "string" && /^[\w.:-]{1,128}$/.test(value) ? value : undefined;
 }

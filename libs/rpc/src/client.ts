@@ -19,26 +19,25 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { AppError, currentContext, requireInteger } from "@shoal/kernel";
-import { requestIdKey } from "./call-context.ts";
+import { decodeResponse, encode, type Init, methodDefinition } from "./codec.ts";
 import { fromServiceError } from "./errors.ts";
-import { type Init, methodDefinition } from "./method-definition.ts";
+import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
+import { serviceConfigOf } from "./service-config.ts";
 import { readResponses, writeAll } from "./streams.ts";
+import { writeContext } from "./wire-context.ts";
 
 /** How a client reaches its service. */
 export interface ClientOptions {
   /** `HOST:PORT`; an IPv6 address in brackets. */
   readonly address: string;
-  /**
-   * How long a unary call may take, in milliseconds, 1 to 3,600,000, if the call that it is made for has no less left.
-   * Streams last as long as that call, or until they are left.
-   */
-  readonly timeoutMs?: number;
-  /** The largest response message in bytes, 1 KiB to 1 GiB. */
-  readonly maxResponseBytes?: number;
+  /** What this deployment sets otherwise than the contract. */
+  readonly policies?: PolicyOverrides;
+  /** How much of the time that is left to a call its own calls leave to it, in milliseconds, 0 to 60,000. */
+  readonly marginMs?: number;
 }
 
-/** 5 seconds; messages up to 4 MiB. */
-export const defaultClientOptions = Object.freeze({ timeoutMs: 5_000, maxResponseBytes: 4 * 1024 * 1024 });
+/** A margin of 10 ms: enough to answer before the caller stops waiting. */
+export const defaultClientOptions = Object.freeze({ marginMs: 10 });
 
 /** What one call may be given. */
 export interface CallOptions {
@@ -69,20 +68,26 @@ export type Client<S extends DescService> = { readonly [K in keyof S["method"]]:
 
 /**
  * A client for `service` at an address. Connects when first used and again when the connection is lost. The deadline,
- * the cancellation and the request id of the call that is being served are passed on. The caller disposes of it.
- * Throws a `RangeError` for options out of range.
+ * the cancellation and the rest of the context of the call that is being served are passed on. Timeouts, retries and
+ * limits are those of the contract's policies. The caller disposes of it. Throws a `RangeError` for options out of range,
+ * and an `Error` that names the method for a policy that cannot be used.
  */
 export function createClient<S extends DescService>(service: S, options: ClientOptions): Client<S> {
-  const { address, timeoutMs, maxResponseBytes } = { ...defaultClientOptions, ...options };
-  requireInteger("timeoutMs", timeoutMs, 1, 3_600_000);
-  requireInteger("maxResponseBytes", maxResponseBytes, 1024, 2 ** 30);
+  const { address, policies: overrides, marginMs } = { ...defaultClientOptions, ...options };
+  requireInteger("marginMs", marginMs, 0, 60_000);
+  const policies = policiesOf(service, overrides);
   const grpc = new GrpcClient(address, credentials.createInsecure(), {
-    "grpc.max_receive_message_length": maxResponseBytes,
+    "grpc.service_config": JSON.stringify(serviceConfigOf(policies)),
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.max_receive_message_length": largest(policies, "maxResponseBytes"),
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 15_000,
     "grpc.enable_channelz": 0,
   });
-  const methods = service.methods.map((method) => [method.localName, caller(grpc, method, timeoutMs)]);
+  const methods = service.methods.map((method) => {
+    const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
+    return [method.localName, caller(grpc, method, policy, marginMs)];
+  });
   const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => grpc.close() };
   return client as unknown as Client<S>;
 }
@@ -92,71 +97,80 @@ interface Cancellable {
   cancel(): void;
 }
 
-function caller(grpc: GrpcClient, method: DescMethod, timeoutMs: number): unknown {
-  const definition = methodDefinition(method);
-  const { path, requestSerialize: serialize, responseDeserialize: deserialize } = definition;
+function caller(grpc: GrpcClient, method: DescMethod, policy: MethodPolicy, marginMs: number): unknown {
+  const { path, requestSerialize: serialize, responseDeserialize: deserialize } = methodDefinition(method);
+  const encodeRequest = (init: Init) => encode(method.input, init);
+  const decode = (bytes: Buffer) => decodeResponse(method.output, bytes, policy.maxResponseBytes);
+  const deadline = () => deadlineOf(policy.timeoutMs, marginMs);
   switch (method.methodKind) {
     case "unary":
       return (request: Init, options?: CallOptions) =>
-        answer(options, (reply) =>
-          grpc.makeUnaryRequest(path, serialize, deserialize, request, metadata(), deadline(timeoutMs), reply),
-        );
+        answer(options, decode, (reply) => {
+          const bytes = encodeRequest(request);
+          return grpc.makeUnaryRequest(path, serialize, deserialize, bytes, metadata(), deadline(), reply);
+        });
     case "client_streaming":
       return (requests: AsyncIterable<Init>, options?: CallOptions) =>
-        answer(options, (reply) => {
-          const sent = { failure: undefined };
+        answer(options, decode, (reply) => {
+          const sent: Sent = { failure: undefined };
           const settle: Reply = (error, response) => reply(sent.failure ?? error, response);
           const call = grpc.makeClientStreamRequest(path, serialize, deserialize, metadata(), deadline(), settle);
-          send(requests, call, sent);
+          send(requests, encodeRequest, call, sent);
           return call;
         });
     case "server_streaming":
       return (request: Init, options?: CallOptions) =>
-        responses(options, () => ({
-          call: grpc.makeServerStreamRequest(path, serialize, deserialize, request, metadata(), deadline()),
-        }));
+        responses(options, decode, () => {
+          const bytes = encodeRequest(request);
+          return { call: grpc.makeServerStreamRequest(path, serialize, deserialize, bytes, metadata(), deadline()) };
+        });
     case "bidi_streaming":
       return (requests: AsyncIterable<Init>, options?: CallOptions) =>
-        responses(options, () => {
+        responses(options, decode, () => {
           const call = grpc.makeBidiStreamRequest(path, serialize, deserialize, metadata(), deadline());
-          const sent = { failure: undefined };
-          send(requests, call, sent);
+          const sent: Sent = { failure: undefined };
+          send(requests, encodeRequest, call, sent);
           return { call, sent };
         });
   }
 }
 
-type Reply = (error: Error | null, response?: Message) => void;
+type Reply = (error: Error | null, response?: Buffer) => void;
+type Decode = (bytes: Buffer) => Message;
 
 /** How the requests of a stream went out: the failure of their source is what the caller should see. */
 interface Sent {
   failure: Error | undefined;
 }
 
-async function answer(options: CallOptions | undefined, start: (reply: Reply) => Cancellable): Promise<Message> {
-  const signals = signalsOf(options);
-  for (const signal of signals) if (signal.aborted) throw cancelled(signal);
-  return new Promise<Message>((resolve, reject) => {
+async function answer(
+  options: CallOptions | undefined,
+  decode: Decode,
+  start: (reply: Reply) => Cancellable,
+): Promise<Message> {
+  const signals = liveSignals(options);
+  const bytes = await new Promise<Buffer>((resolve, reject) => {
     let stopWatching = () => {};
     const call = start((error, response) => {
       stopWatching();
       if (error !== null) reject(toCallerError(error));
-      else resolve(response as Message);
+      else resolve(response as Buffer);
     });
     stopWatching = cancelOn(signals, call);
   });
+  return decode(bytes);
 }
 
 async function* responses(
   options: CallOptions | undefined,
-  start: () => { call: ClientReadableStream<Message> | ClientDuplexStream<Init, Message>; sent?: Sent },
+  decode: Decode,
+  start: () => { call: ClientReadableStream<Buffer> | ClientDuplexStream<Buffer, Buffer>; sent?: Sent },
 ): AsyncGenerator<Message, void, undefined> {
-  const signals = signalsOf(options);
-  for (const signal of signals) if (signal.aborted) throw cancelled(signal);
+  const signals = liveSignals(options);
   const { call, sent } = start();
   const stopWatching = cancelOn(signals, call);
   try {
-    yield* readResponses<Message>(call);
+    yield* readResponses(call, decode);
   } catch (error) {
     throw sent?.failure ?? toCallerError(error);
   } finally {
@@ -165,10 +179,15 @@ async function* responses(
 }
 
 /** Sends all of `requests`. A source that fails cancels the call; a call that ends stops the source. */
-function send(requests: AsyncIterable<Init>, call: Writable & Cancellable, sent: Sent): void {
+function send(
+  requests: AsyncIterable<Init>,
+  encodeRequest: (init: Init) => Buffer,
+  call: Writable & Cancellable,
+  sent: Sent,
+): void {
   const ended = new AbortController();
   call.on("status", () => ended.abort());
-  writeAll(requests, call, ended.signal).then(
+  writeAll(requests, encodeRequest, call, ended.signal).then(
     () => call.end(),
     (error) => {
       sent.failure = error instanceof Error ? error : new Error(String(error));
@@ -177,8 +196,11 @@ function send(requests: AsyncIterable<Init>, call: Writable & Cancellable, sent:
   );
 }
 
-function signalsOf(options: CallOptions | undefined): readonly AbortSignal[] {
-  return [options?.signal, currentContext()?.signal].filter((signal) => signal !== undefined);
+/** The signals that end a call; throws when one has ended it before it began. */
+function liveSignals(options: CallOptions | undefined): readonly AbortSignal[] {
+  const signals = [options?.signal, currentContext()?.signal].filter((signal) => signal !== undefined);
+  for (const signal of signals) if (signal.aborted) throw cancelled(signal);
+  return signals;
 }
 
 function cancelOn(signals: readonly AbortSignal[], call: Cancellable): () => void {
@@ -200,16 +222,26 @@ function cancelled(signal: AbortSignal): AppError {
   });
 }
 
-/** The lesser of the method's own timeout and what is left of the call that is being served. */
-function deadline(timeoutMs = Number.POSITIVE_INFINITY): { deadline?: number } {
-  const at = Math.min(Date.now() + timeoutMs, currentContext()?.deadline ?? Number.POSITIVE_INFINITY);
-  return at === Number.POSITIVE_INFINITY ? {} : { deadline: at };
+/**
+ * The lesser of the method's own timeout and what is left of the call that is being served, less a margin to answer in.
+ * Throws when nothing is left: what would come too late is not begun.
+ */
+function deadlineOf(timeoutMs: number, marginMs: number): { deadline?: number } {
+  const now = Date.now();
+  const at = Math.min(now + timeoutMs, (currentContext()?.deadline ?? Number.POSITIVE_INFINITY) - marginMs);
+  if (at > now) return at === Number.POSITIVE_INFINITY ? {} : { deadline: at };
+  throw new AppError({
+    kind: "timeout",
+    reason: "DEADLINE_EXCEEDED",
+    domain: "shoal.rpc",
+    message: "too little time is left for the call",
+  });
 }
 
 function metadata(): Metadata {
   const sent = new Metadata();
-  const requestId = currentContext()?.requestId;
-  if (requestId !== undefined) sent.set(requestIdKey, requestId);
+  const context = currentContext();
+  if (context !== undefined) writeContext(sent, context);
   return sent;
 }
 

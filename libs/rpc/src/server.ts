@@ -14,14 +14,15 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { type CallContext, requireInteger, runWithContext } from "@shoal/kernel";
-import { createContext, type ServerCall } from "./call-context.ts";
+import { createServedCall, type ServerCall } from "./call-context.ts";
+import { decodeRequest, encode, type Init, methodDefinition } from "./codec.ts";
 import { codeOf, serverDraining, toGrpcStatus } from "./errors.ts";
 import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
-import { type Init, methodDefinition } from "./method-definition.ts";
+import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
 import { createReflection } from "./reflection.ts";
 import { readRequests, writeAll } from "./streams.ts";
-import { requireValid, validated } from "./validation.ts";
+import { requireValid } from "./validation.ts";
 
 /** What became of a call, told when it has ended. */
 export interface CallEnd {
@@ -43,17 +44,14 @@ export interface ServerOptions {
   readonly errorDomain: string;
   /** Told of every call that ends, health and reflection included. Must not throw. */
   readonly onCallEnd?: (end: CallEnd) => void;
-  /** The largest request message in bytes, 1 KiB to 1 GiB. */
-  readonly maxRequestBytes?: number;
+  /** What this deployment sets otherwise than the contracts. */
+  readonly policies?: PolicyOverrides;
   /** Calls at once on one connection, 1 to 1,000,000. */
   readonly maxStreamsPerConnection?: number;
 }
 
-/** Messages up to 4 MiB; 1,000 calls at once on a connection. */
-export const defaultServerOptions = Object.freeze({
-  maxRequestBytes: 4 * 1024 * 1024,
-  maxStreamsPerConnection: 1_000,
-});
+/** 1,000 calls at once on a connection. */
+export const defaultServerOptions = Object.freeze({ maxStreamsPerConnection: 1_000 });
 
 /** A gRPC server with health (grpc.health.v1) and reflection (v1, v1alpha) beside its services. */
 export interface RpcServer {
@@ -69,16 +67,22 @@ export interface RpcServer {
   drain(graceMs: number): Promise<{ readonly forced: boolean }>;
 }
 
-/** Makes a server; see {@link RpcServer}. The caller drains it. Throws a `RangeError` for options out of range. */
+/**
+ * Makes a server; see {@link RpcServer}. The caller drains it. Throws a `RangeError` for options out of range, and an
+ * `Error` that names the method for a policy that cannot be used.
+ */
 export function createServer(options: ServerOptions): RpcServer {
-  const { services, errorDomain, onCallEnd, maxRequestBytes, maxStreamsPerConnection } = {
+  const { services, errorDomain, onCallEnd, policies, maxStreamsPerConnection } = {
     ...defaultServerOptions,
     ...options,
   };
-  requireInteger("maxRequestBytes", maxRequestBytes, 1024, 2 ** 30);
   requireInteger("maxStreamsPerConnection", maxStreamsPerConnection, 1, 1_000_000);
+  const health = createHealth(services.map(({ service }) => service.typeName));
+  const reflected = [...services.map(({ service }) => service), health.implementation.service];
+  const all = [...services, health.implementation, ...createReflection(reflected)];
+  const policyOf = new Map(all.flatMap(({ service }) => [...policiesOf(service, policies)]));
   const server = new Server({
-    "grpc.max_receive_message_length": maxRequestBytes,
+    "grpc.max_receive_message_length": largest(policyOf, "maxRequestBytes"),
     "grpc.max_concurrent_streams": maxStreamsPerConnection,
     "grpc.enable_channelz": 0,
     "grpc.keepalive_time_ms": 30_000,
@@ -87,12 +91,9 @@ export function createServer(options: ServerOptions): RpcServer {
     "grpc.so_reuseport": 0,
   });
   const draining = new AbortController();
-  const health = createHealth(services.map(({ service }) => service.typeName));
-  const reflected = [...services.map(({ service }) => service), health.implementation.service];
-  const all = [...services, health.implementation, ...createReflection(reflected)];
   const running = new Set<() => void>();
   const hooks: Hooks = { errorDomain, draining: draining.signal, onCallEnd: onCallEnd ?? (() => {}), running };
-  for (const implementation of all) register(server, implementation, hooks);
+  for (const implementation of all) register(server, implementation, policyOf, hooks);
 
   return {
     listen: async (host, port) => {
@@ -145,57 +146,61 @@ interface Hooks {
   readonly running: Set<() => void>;
 }
 
-function register(server: Server, { service, handlers }: ServiceImplementation, hooks: Hooks): void {
+function register(
+  server: Server,
+  { service, handlers }: ServiceImplementation,
+  policies: ReadonlyMap<string, MethodPolicy>,
+  hooks: Hooks,
+): void {
   const definition: Record<string, ReturnType<typeof methodDefinition>> = {};
   const serving: Record<string, UntypedHandleCall> = {};
   for (const method of service.methods) {
     const handler = handlers[method.localName];
     if (handler === undefined) throw new TypeError(`${service.typeName}: no handler for ${method.name}`);
     definition[method.localName] = methodDefinition(method);
-    serving[method.localName] = adapt(method, handler, hooks);
+    serving[method.localName] = adapt(method, handler, policies.get(pathOf(method)) ?? defaultMethodPolicy, hooks);
   }
   server.addService(definition as ServiceDefinition, serving);
 }
 
-type Reply = sendUnaryData<Init>;
+type Reply = sendUnaryData<Buffer>;
 
 /** One handler as grpc-js calls it. The four kinds differ only in how requests come in and responses go out. */
-function adapt(method: DescMethod, handler: AnyHandler, hooks: Hooks): UntypedHandleCall {
-  const check = (request: Message): Message => {
+function adapt(method: DescMethod, handler: AnyHandler, policy: MethodPolicy, hooks: Hooks): UntypedHandleCall {
+  const decode = (bytes: Buffer): Message => {
+    const request = decodeRequest(method.input, bytes, policy.maxRequestBytes);
     requireValid(method.input, request, hooks.errorDomain);
     return request;
   };
-  const requestsOf = (call: ServerReadableStream<Message, Init>, { signal }: HandlerContext) =>
-    validated(method, readRequests(call, signal), hooks.errorDomain);
   type Responses = AsyncIterable<Init>;
-  type Writing = ServerWritableStream<Message, Init> | ServerDuplexStream<Message, Init>;
+  type Reading = ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+  type Writing = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+  const requestsOf = (call: Reading, { signal }: HandlerContext) => readRequests(call, decode, signal);
+  const unary = (call: ServerCall, reply: Reply, answer: (context: HandlerContext) => Promise<Init>) =>
+    serve(method, call, policy, hooks, {
+      work: async (context) => encode(method.output, await answer(context)),
+      succeed: (response) => reply(null, response),
+      fail: (error) => reply(toGrpcStatus(error)),
+    });
   const stream = (call: Writing, responses: (context: HandlerContext) => Responses) =>
-    serve(method, call, hooks, {
-      work: (context) => writeAll(responses(context), call, context.signal),
+    serve(method, call, policy, hooks, {
+      work: (context) => writeAll(responses(context), (init) => encode(method.output, init), call, context.signal),
       succeed: () => call.end(),
       // grpc-js takes an error event for the status to end with, after all that has been written.
       fail: (error) => call.emit("error", toGrpcStatus(error)),
     });
   switch (method.methodKind) {
     case "unary":
-      return (call: ServerUnaryCall<Message, Init>, reply: Reply) =>
-        serve(method, call, hooks, {
-          work: (context) => handler(check(call.request), context) as Promise<Init>,
-          succeed: (response) => reply(null, response),
-          fail: (error) => reply(toGrpcStatus(error)),
-        });
+      return (call: ServerUnaryCall<Buffer, Buffer>, reply: Reply) =>
+        unary(call, reply, (context) => handler(decode(call.request), context) as Promise<Init>);
     case "client_streaming":
-      return (call: ServerReadableStream<Message, Init>, reply: Reply) =>
-        serve(method, call, hooks, {
-          work: (context) => handler(requestsOf(call, context), context) as Promise<Init>,
-          succeed: (response) => reply(null, response),
-          fail: (error) => reply(toGrpcStatus(error)),
-        });
+      return (call: ServerReadableStream<Buffer, Buffer>, reply: Reply) =>
+        unary(call, reply, (context) => handler(requestsOf(call, context), context) as Promise<Init>);
     case "server_streaming":
-      return (call: ServerWritableStream<Message, Init>) =>
-        stream(call, (context) => handler(check(call.request), context) as Responses);
+      return (call: ServerWritableStream<Buffer, Buffer>) =>
+        stream(call, (context) => handler(decode(call.request), context) as Responses);
     case "bidi_streaming":
-      return (call: ServerDuplexStream<Message, Init>) =>
+      return (call: ServerDuplexStream<Buffer, Buffer>) =>
         stream(call, (context) => handler(requestsOf(call, context), context) as Responses);
   }
 }
@@ -207,13 +212,13 @@ interface Course<T> {
 }
 
 /** Runs one call in its context, answers it, and tells how it ended. */
-function serve<T>(method: DescMethod, call: ServerCall, hooks: Hooks, course: Course<T>): void {
+function serve<T>(method: DescMethod, call: ServerCall, policy: MethodPolicy, hooks: Hooks, course: Course<T>): void {
   const startedAt = performance.now();
-  const { context, abort } = createContext(method, call, hooks.draining);
+  const { context, abort } = createServedCall(method, call, hooks.draining, policy.priority);
   const end = (code: status, error?: unknown) => {
     hooks.running.delete(cut);
     hooks.onCallEnd({
-      path: `/${method.parent.typeName}/${method.name}`,
+      path: pathOf(method),
       code: status[code],
       durationMs: performance.now() - startedAt,
       context,
@@ -234,6 +239,7 @@ function serve<T>(method: DescMethod, call: ServerCall, hooks: Hooks, course: Co
   hooks.running.add(cut);
   void runWithContext(context, async () => {
     try {
+      context.signal.throwIfAborted();
       const result = await course.work(context);
       if (context.signal.aborted) return fail(context.signal.reason);
       course.succeed(result);

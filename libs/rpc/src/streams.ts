@@ -1,14 +1,19 @@
 import type { Readable, Writable } from "node:stream";
 
 /**
- * Writes all of `source` to `sink`, waiting whenever its buffer is full, and stops early, closing the source, once
+ * Writes all of `source`, each item encoded, to `sink`, waiting whenever its buffer is full, and stops early, closing the source, once
  * `signal` aborts. Does not end the sink.
  */
-export async function writeAll<T>(source: AsyncIterable<T>, sink: Writable, signal: AbortSignal): Promise<void> {
+export async function writeAll<T>(
+  source: AsyncIterable<T>,
+  encode: (item: T) => Buffer,
+  sink: Writable,
+  signal: AbortSignal,
+): Promise<void> {
   if (signal.aborted) return;
   for await (const item of source) {
     if (signal.aborted) return;
-    if (!sink.write(item)) await drained(sink, signal);
+    if (!sink.write(encode(item))) await drained(sink, signal);
   }
 }
 
@@ -26,24 +31,31 @@ async function drained(sink: Writable, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The answers of a call; the call is cancelled when the reader leaves early. */
-export async function* readResponses<T>(call: Readable & { cancel(): void }): AsyncGenerator<T, void, undefined> {
+/** The responses of a call, decoded; the call is cancelled when the reader leaves early. */
+export async function* readResponses<T>(
+  call: Readable & { cancel(): void },
+  decode: (bytes: Buffer) => T,
+): AsyncGenerator<T, void, undefined> {
   try {
-    for await (const item of call) yield item as T;
+    for await (const bytes of call) yield decode(bytes);
   } finally {
     call.cancel();
   }
 }
 
-/** The requests of a call, until its caller ends them. Fails with the signal's reason when the call ends before. */
-export async function* readRequests<T>(call: Readable, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+/** The requests of a call, decoded, until its caller ends them. Fails with the signal's reason when the call ends before. */
+export async function* readRequests<T>(
+  call: Readable,
+  decode: (bytes: Buffer) => T,
+  signal: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
   // A stream whose caller has gone neither ends nor fails by itself.
   const end = () => call.destroy(signal.reason);
   signal.addEventListener("abort", end, { once: true });
   try {
     signal.throwIfAborted();
     // Who stops reading may still have something to say, on the same stream: leaving the loop must not destroy it.
-    for await (const item of call.iterator({ destroyOnReturn: false })) yield item as T;
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) yield decode(bytes);
     // A call that is cancelled looks like one whose requests are complete until Node has closed its HTTP/2 stream,
     // which it does right after the stream's end. What was cut off must not be taken for a whole.
     await new Promise(setImmediate);

@@ -1,4 +1,4 @@
-import type { DescMessage, DescMethod, Message, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { AppError, type FieldViolation } from "@shoal/kernel";
@@ -29,18 +29,6 @@ export function requireValid<D extends DescMessage>(schema: D, message: MessageS
     message: violations.map(({ field, description }) => (field ? `${field}: ${description}` : description)).join("; "),
     violations,
   });
-}
-
-/** The requests of a stream, each checked when it is read. */
-export async function* validated(
-  method: DescMethod,
-  requests: AsyncIterable<Message>,
-  domain: string,
-): AsyncGenerator<Message, void, undefined> {
-  for await (const request of requests) {
-    requireValid(method.input, request, domain);
-    yield request;
-  }
 }
 
 /** A rule about a whole message names the field that it speaks of as the last part of its id: `update_user.email`. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isAppError, runWithContext } from "@shoal/kernel";
+import { createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { databaseServer, needsDatabaseServer, type StorageEngine, storageEngines } from "@shoal/testkit";
 import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
@@ -130,7 +130,7 @@ for (const engine of storageEngines) {
     });
     await holding.promise;
     const controller = new AbortController();
-    const context = { requestId: "r", deadline: Number.POSITIVE_INFINITY, signal: controller.signal };
+    const context = createContext({ requestId: "r", signal: controller.signal });
     const waiting = runWithContext(context, () => small(database, "a"));
     controller.abort();
     await assert.rejects(waiting, (error) => isAppError(error, "CALL_ENDED"));

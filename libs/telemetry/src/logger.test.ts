@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { runWithContext } from "@shoal/kernel";
+import { createContext, runWithContext } from "@shoal/kernel";
 import { createLogger } from "./logger.ts";
 
 function collect() {
@@ -19,7 +19,7 @@ test("writes one JSON object a line with time, level and service", () => {
 test("adds the request id of the call that is being served", () => {
   const { lines, destination } = collect();
   const log = createLogger("order", "info", destination);
-  const context = { requestId: "r-7", deadline: Number.POSITIVE_INFINITY, signal: new AbortController().signal };
+  const context = createContext({ requestId: "r-7" });
   runWithContext(context, () => log.info("inside"));
   log.info("outside");
   assert.deepEqual(

@@ -11,6 +11,7 @@ const thirdParty = join(root, "libs/contracts/third-party");
 
 rmSync(thirdParty, { recursive: true, force: true });
 copy("google-proto-files", "google/rpc/status.proto", "google/rpc/status.proto");
+copy("google-proto-files", "google/rpc/code.proto", "google/rpc/code.proto");
 copy("google-proto-files", "google/rpc/error_details.proto", "google/rpc/error_details.proto");
 copy("grpc-health-check", "proto/health/v1/health.proto", "grpc/health/v1/health.proto");
 for (const version of ["v1", "v1alpha"]) {

@@ -14,9 +14,6 @@ export interface System extends Disposable {
   readonly orders: Client<typeof OrderService>;
 }
 
-/** How long a call may take, in milliseconds: long enough to wait out a busy machine. */
-const timeoutMs = 15_000;
-
 /**
  * Connects to the system. Throws a {@link DemoError} that says what to do when a service does not answer, is not ready,
  * or is another one than expected. The caller disposes of it.
@@ -25,9 +22,9 @@ export async function connect(addresses: Addresses, signal: AbortSignal): Promis
   await requireServing(addresses.user, UserService.typeName, signal);
   await requireServing(addresses.inventory, InventoryService.typeName, signal);
   await requireServing(addresses.order, OrderService.typeName, signal);
-  const users = createClient(UserService, { address: addresses.user, timeoutMs });
-  const inventory = createClient(InventoryService, { address: addresses.inventory, timeoutMs });
-  const orders = createClient(OrderService, { address: addresses.order, timeoutMs });
+  const users = createClient(UserService, { address: addresses.user });
+  const inventory = createClient(InventoryService, { address: addresses.inventory });
+  const orders = createClient(OrderService, { address: addresses.order });
   return {
     users,
     inventory,

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { DescService } from "@bufbuild/protobuf";
+import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
+import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { defaultMethodPolicy, largest, type PolicyOverrides, policiesOf } from "./policy.ts";
+import { serviceConfigOf } from "./service-config.ts";
+
+const get = "/shoal.user.v1.UserService/GetUser";
+const create = "/shoal.user.v1.UserService/CreateUser";
+const watch = "/shoal.inventory.v1.InventoryService/WatchStock";
+const load = "/shoal.inventory.v1.InventoryService/LoadStock";
+const retry = {
+  maxAttempts: 3,
+  initialBackoffMs: 50,
+  maxBackoffMs: 1_000,
+  backoffMultiplier: 2,
+  codes: ["UNAVAILABLE"],
+};
+
+test("a service's defaults hold for its methods, attempts only where they may be repeated", () => {
+  const users = policiesOf(UserService);
+  assert.deepEqual(users.get(get), { ...defaultMethodPolicy, retry });
+  assert.deepEqual(users.get(create), defaultMethodPolicy);
+  const inventory = policiesOf(InventoryService);
+  assert.equal(inventory.get(load)?.retry, undefined);
+});
+
+test("a stream lasts as long as its caller wants", () => {
+  assert.equal(policiesOf(InventoryService).get(watch)?.timeoutMs, Number.POSITIVE_INFINITY);
+});
+
+test("a deployment overrides single settings of single methods", () => {
+  const overrides = { [get]: { timeoutMs: 50, maxResponseBytes: 2 ** 23 } };
+  const users = policiesOf(UserService, overrides);
+  assert.deepEqual(users.get(get), { ...defaultMethodPolicy, retry, timeoutMs: 50, maxResponseBytes: 2 ** 23 });
+  assert.equal(largest(users, "maxResponseBytes"), 2 ** 23);
+  assert.deepEqual(policiesOf(InventoryService, overrides).size, 13);
+});
+
+test("what cannot be used is refused with the name of the method", () => {
+  const refused = (overrides: PolicyOverrides, message: RegExp, service: DescService = UserService) =>
+    assert.throws(() => policiesOf(service, overrides), message);
+  refused({ [create]: { retry } }, /UserService\/CreateUser is to be retried, but .* set its idempotency_level/);
+  const hedging = { maxAttempts: 2, delayMs: 10, nonFatalCodes: [] };
+  refused({ [create]: { hedging } }, /CreateUser is to be hedged/);
+  refused({ [get]: { hedging } }, /GetUser is to be retried and hedged/);
+  refused({ [load]: { retry } }, /LoadStock is to be retried, but a stream of requests/, InventoryService);
+  refused({ "/shoal.user.v1.UserService/GetUsr": { timeoutMs: 1 } }, /there is no method .*GetUsr/);
+});
+
+test("attempts become gRPC's service config", () => {
+  const hedging = { maxAttempts: 2, delayMs: 25, nonFatalCodes: ["UNAVAILABLE"] };
+  const users = policiesOf(UserService, { [get]: { retry: undefined, hedging } });
+  const { methodConfig } = serviceConfigOf(users) as { methodConfig: { name: { method: string }[] }[] };
+  const of = (method: string) => methodConfig.find(({ name }) => name[0]?.method === method);
+  assert.deepEqual(of("GetUser"), {
+    name: [{ service: "shoal.user.v1.UserService", method: "GetUser" }],
+    hedgingPolicy: { maxAttempts: 2, hedgingDelay: "0.025s", nonFatalStatusCodes: ["UNAVAILABLE"] },
+  });
+  assert.deepEqual(of("ListUsers"), {
+    name: [{ service: "shoal.user.v1.UserService", method: "ListUsers" }],
+    retryPolicy: {
+      maxAttempts: 3,
+      initialBackoff: "0.05s",
+      maxBackoff: "1s",
+      backoffMultiplier: 2,
+      retryableStatusCodes: ["UNAVAILABLE"],
+    },
+  });
+  assert.equal(of("CreateUser"), undefined);
+});

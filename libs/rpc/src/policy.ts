@@ -1,0 +1,180 @@
+import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
+import { durationMs, MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
+import { Code } from "@shoal/contracts/google/rpc/code";
+import {
+  defaults as defaultsOption,
+  MethodPolicySchema,
+  method as methodOption,
+  type MethodPolicy as PolicyMessage,
+  Priority as PriorityProto,
+} from "@shoal/contracts/policy/v1/policy";
+import type { Priority } from "@shoal/kernel";
+import { requireValid } from "./validation.ts";
+
+/** Attempts one after the other; pauses are chosen at random below a bound that grows (gRPC proposal A6). */
+export interface RetryPolicy {
+  /** All attempts together, 2 to 5. */
+  readonly maxAttempts: number;
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly backoffMultiplier: number;
+  /** Names of gRPC codes after which another attempt is made. */
+  readonly codes: readonly string[];
+}
+
+/** Attempts side by side; the first answer counts and the others are cancelled (gRPC proposal A6). */
+export interface HedgingPolicy {
+  /** All attempts together, 2 to 5. */
+  readonly maxAttempts: number;
+  /** How long an attempt may run before the next one is begun. */
+  readonly delayMs: number;
+  /** Names of gRPC codes that do not end the call while other attempts may still succeed. */
+  readonly nonFatalCodes: readonly string[];
+}
+
+/** How a method wants to be called, defaults filled in. */
+export interface MethodPolicy {
+  /** How long a client waits for the whole call; `Infinity` for a stream that says nothing else. */
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy | undefined;
+  readonly hedging: HedgingPolicy | undefined;
+  readonly priority: Priority;
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  /** The scopes that a caller must have; `undefined` where anybody may call. */
+  readonly scopes: readonly string[] | undefined;
+}
+
+/** 5 seconds for unary calls, no retry, messages up to 4 MiB, anybody may call. */
+export const defaultMethodPolicy: MethodPolicy = Object.freeze({
+  timeoutMs: 5_000,
+  retry: undefined,
+  hedging: undefined,
+  priority: "default",
+  maxRequestBytes: 4 * 1024 * 1024,
+  maxResponseBytes: 4 * 1024 * 1024,
+  scopes: undefined,
+});
+
+/** What a deployment sets otherwise than the contract, by `/package.Service/Method`. */
+export type PolicyOverrides = Readonly<Record<string, Partial<MethodPolicy>>>;
+
+/** A method's path as gRPC sends it. */
+export function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
+}
+
+/**
+ * The policies of a service's methods by path: what the contract says, with `overrides` over it. Throws an `Error` that
+ * names the method for a policy that breaks its rules, and for attempts that a method does not allow: it must say by its
+ * `idempotency_level` that it may be repeated. Overrides of methods of other services are left alone.
+ */
+export function policiesOf(service: DescService, overrides: PolicyOverrides = {}): ReadonlyMap<string, MethodPolicy> {
+  const policies = service.methods.map((method) => {
+    const path = pathOf(method);
+    const policy = { ...inContract(method), ...overrides[path] };
+    requireRepeatable(method, policy);
+    return [path, policy] as const;
+  });
+  const known = new Map(policies);
+  for (const path of Object.keys(overrides))
+    if (path.startsWith(`/${service.typeName}/`) && !known.has(path))
+      throw new Error(`there is no method ${path} whose policy could be overridden`);
+  return known;
+}
+
+/** The most that any of `policies` allows: grpc-js has one limit a channel or server. */
+export function largest(
+  policies: ReadonlyMap<string, MethodPolicy>,
+  limit: "maxRequestBytes" | "maxResponseBytes",
+): number {
+  return Math.max(0, ...[...policies.values()].map((policy) => policy[limit]));
+}
+
+function inContract(method: DescMethod): MethodPolicy {
+  const { parent } = method;
+  const own = hasOption(method, methodOption) ? checked(method, getOption(method, methodOption)) : undefined;
+  const shared = hasOption(parent, defaultsOption) ? checked(method, getOption(parent, defaultsOption)) : undefined;
+  const streams = method.methodKind !== "unary";
+  const attempts =
+    own?.attempts.case === undefined && shared !== undefined && isRepeatable(method)
+      ? attemptsOf(shared)
+      : attemptsOf(own);
+  const timeout = own?.timeout ?? (streams ? undefined : shared?.timeout);
+  return {
+    ...attempts,
+    timeoutMs: timeout ? durationMs(timeout) : streams ? Number.POSITIVE_INFINITY : defaultMethodPolicy.timeoutMs,
+    priority: priorities[own?.priority || shared?.priority || PriorityProto.UNSPECIFIED],
+    maxRequestBytes: own?.maxRequestBytes || shared?.maxRequestBytes || defaultMethodPolicy.maxRequestBytes,
+    maxResponseBytes: own?.maxResponseBytes || shared?.maxResponseBytes || defaultMethodPolicy.maxResponseBytes,
+    scopes: (own?.authorization ?? shared?.authorization)?.scopes,
+  };
+}
+
+function checked(method: DescMethod, policy: PolicyMessage): PolicyMessage {
+  try {
+    requireValid(MethodPolicySchema, policy, "shoal.policy");
+    return policy;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the policy of ${pathOf(method)} breaks its rules: ${why}`, { cause: error });
+  }
+}
+
+function attemptsOf(policy: PolicyMessage | undefined): Pick<MethodPolicy, "retry" | "hedging"> {
+  const attempts = policy?.attempts;
+  if (attempts?.case === "retry") {
+    const { maxAttempts, initialBackoff, maxBackoff, backoffMultiplier, codes } = attempts.value;
+    const retry = {
+      maxAttempts,
+      initialBackoffMs: durationMs(required(initialBackoff)),
+      maxBackoffMs: durationMs(required(maxBackoff)),
+      backoffMultiplier,
+      codes: codes.map(nameOf),
+    };
+    return { retry, hedging: undefined };
+  }
+  if (attempts?.case === "hedging") {
+    const { maxAttempts, delay, nonFatalCodes } = attempts.value;
+    const hedging = { maxAttempts, delayMs: durationMs(required(delay)), nonFatalCodes: nonFatalCodes.map(nameOf) };
+    return { retry: undefined, hedging };
+  }
+  return { retry: undefined, hedging: undefined };
+}
+
+const priorities: Readonly<Record<PriorityProto, Priority>> = {
+  [PriorityProto.UNSPECIFIED]: "default",
+  [PriorityProto.CRITICAL]: "critical",
+  [PriorityProto.DEFAULT]: "default",
+  [PriorityProto.SHEDDABLE]: "sheddable",
+};
+
+function requireRepeatable(method: DescMethod, { retry, hedging }: MethodPolicy): void {
+  if (retry === undefined && hedging === undefined) return;
+  const what = retry === undefined ? "hedged" : "retried";
+  if (retry !== undefined && hedging !== undefined)
+    throw new Error(`${pathOf(method)} is to be retried and hedged; a call is one or the other`);
+  if (isRepeatable(method)) return;
+  if (method.idempotency === Idempotency.IDEMPOTENCY_UNKNOWN)
+    throw new Error(
+      `${pathOf(method)} is to be ${what}, but its contract does not say that it may be repeated; ` +
+        "set its idempotency_level to IDEMPOTENT or NO_SIDE_EFFECTS if it may",
+    );
+  throw new Error(`${pathOf(method)} is to be ${what}, but a stream of requests cannot be sent twice`);
+}
+
+/** Whether a method says that it may be repeated, and has a request that can be sent again. */
+function isRepeatable({ idempotency, methodKind }: DescMethod): boolean {
+  return (
+    idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN && (methodKind === "unary" || methodKind === "server_streaming")
+  );
+}
+
+function nameOf(code: Code): string {
+  return Code[code] ?? String(code);
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new TypeError("the rules of the policy require this field");
+  return value;
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Metadata } from "@grpc/grpc-js";
+import { createContext } from "@shoal/kernel";
+import { readContext, writeContext } from "./wire-context.ts";
+
+const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+test("what one service writes the next one reads", () => {
+  const metadata = new Metadata();
+  const baggage = new Map([
+    ["tenant", "größe, 🐟; x=y"],
+    ["user", "ada"],
+  ]);
+  const sent = { requestId: "r-1", priority: "critical" as const, baggage, traceparent, idempotencyKey: "basket-1" };
+  writeContext(metadata, createContext(sent));
+  assert.deepEqual(readContext(metadata, "default"), sent);
+});
+
+test("a caller that sends nothing gets an id and the method's priority", () => {
+  const { requestId, ...rest } = readContext(new Metadata(), "sheddable");
+  assert.match(requestId, /^[\w-]{36}$/);
+  const nothing = { priority: "sheddable", baggage: new Map(), traceparent: undefined, idempotencyKey: undefined };
+  assert.deepEqual(rest, nothing);
+});
+
+test("what is not well formed counts as not sent", () => {
+  const metadata = new Metadata();
+  metadata.set("x-request-id", "two words");
+  metadata.set("x-shoal-priority", "urgent");
+  metadata.set("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01");
+  metadata.set("idempotency-key", "x".repeat(129));
+  metadata.set("baggage", "good=1,bad=%zz,=none,a b=c,prop=2;ttl=5");
+  const read = readContext(metadata, "default");
+  assert.notEqual(read.requestId, "two words");
+  assert.deepEqual(
+    [read.priority, read.traceparent, read.idempotencyKey, [...read.baggage]],
+    [
+      "default",
+      undefined,
+      undefined,
+      [
+        ["good", "1"],
+        ["prop", "2"],
+      ],
+    ],
+  );
+});
+
+test("more baggage than the bounds allow is not taken", () => {
+  const many = new Metadata();
+  many.set("baggage", Array.from({ length: 100 }, (_, n) => `k${n}=v`).join(","));
+  assert.equal(readContext(many, "default").baggage.size, 64);
+  const large = new Metadata();
+  large.set("baggage", `k=${"v".repeat(8_192)}`);
+  assert.equal(readContext(large, "default").baggage.size, 0);
+});

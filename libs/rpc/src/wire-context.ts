@@ -1,0 +1,71 @@
+import type { Metadata } from "@grpc/grpc-js";
+import { type CallContext, newId, type Priority } from "@shoal/kernel";
+
+/** The metadata keys that carry a call's context from service to service. Deadlines travel as gRPC's own timeout. */
+const keys = {
+  requestId: "x-request-id",
+  priority: "x-shoal-priority",
+  baggage: "baggage",
+  traceparent: "traceparent",
+  idempotencyKey: "idempotency-key",
+} as const;
+
+/** As W3C Baggage asks for at least: 64 members and 8,192 bytes. More is not taken. */
+const maxBaggageMembers = 64;
+const maxBaggageBytes = 8_192;
+
+const priorities: ReadonlySet<string> = new Set<Priority>(["critical", "default", "sheddable"]);
+
+/** The part of a context that crosses the wire as metadata. */
+export type WireContext = Omit<CallContext, "deadline" | "signal">;
+
+/**
+ * What a caller has sent of its context. Whatever is not well formed counts as not sent: a request without an id gets
+ * one, and one without a priority has `fallback`.
+ */
+export function readContext(metadata: Metadata, fallback: Priority): WireContext {
+  const read = (key: string, pattern: RegExp): string | undefined => {
+    const [value] = metadata.get(key);
+    return typeof value === "string" && pattern.test(value) ? value : undefined;
+  };
+  const priority = read(keys.priority, /^[a-z]+$/);
+  return {
+    // Ids and keys stand in log lines, so only what is fit for that is taken.
+    requestId: read(keys.requestId, /^[\w.:-]{1,128}$/) ?? newId(),
+    priority: priority !== undefined && priorities.has(priority) ? (priority as Priority) : fallback,
+    baggage: readBaggage(metadata),
+    traceparent: read(keys.traceparent, /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/),
+    idempotencyKey: read(keys.idempotencyKey, /^[!-~]{1,128}$/),
+  };
+}
+
+/** Adds a context to what is sent with a call. */
+export function writeContext(metadata: Metadata, context: CallContext): void {
+  metadata.set(keys.requestId, context.requestId);
+  metadata.set(keys.priority, context.priority);
+  if (context.traceparent !== undefined) metadata.set(keys.traceparent, context.traceparent);
+  if (context.idempotencyKey !== undefined) metadata.set(keys.idempotencyKey, context.idempotencyKey);
+  if (context.baggage.size > 0) {
+    const members = [...context.baggage].map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+    metadata.set(keys.baggage, members.join(","));
+  }
+}
+
+/** W3C Baggage: `key=value` members with percent-encoded values; properties after a semicolon are dropped. */
+function readBaggage(metadata: Metadata): ReadonlyMap<string, string> {
+  const text = metadata.get(keys.baggage).join(",");
+  if (text === "" || text.length > maxBaggageBytes) return empty;
+  const baggage = new Map<string, string>();
+  for (const member of text.split(",")) {
+    const [, key, value] = /^\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*([^\s;]*)/.exec(member) ?? [];
+    if (key === undefined || value === undefined || baggage.size >= maxBaggageMembers) continue;
+    try {
+      baggage.set(key, decodeURIComponent(value));
+    } catch {
+      // A value that is not percent-encoded as it must be is dropped; the others stand.
+    }
+  }
+  return baggage;
+}
+
+const empty: ReadonlyMap<string, string> = new Map();
