@@ -73,6 +73,14 @@ test("fails with the first failure and closes the source", async () => {
   assert.equal(closed, true);
 });
 
+test("work that throws at once fails the same way", async () => {
+  await assert.rejects(async () => {
+    for await (const _ of mapConcurrent(numbers(3), 2, () => {
+      throw new Error("at once");
+    }));
+  }, /at once/);
+});
+
 test("passes on a failure of the source", async () => {
   async function* source() {
     yield 1;

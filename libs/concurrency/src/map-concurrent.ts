@@ -24,6 +24,8 @@ export async function* mapConcurrent<T, R>(
   let failure: { readonly error: unknown } | undefined;
   let wake = Promise.withResolvers<void>();
 
+  // Work that throws at once fails as work that fails later does.
+  const start = async (item: T): Promise<R> => work(item);
   const settle = (event: Event): void => {
     if (event.kind === "result") {
       atWork -= 1;
@@ -33,7 +35,7 @@ export async function* mapConcurrent<T, R>(
       if (event.next.done) ended = true;
       else {
         atWork += 1;
-        work(event.next.value).then((value) => settle({ kind: "result", value }), fail);
+        start(event.next.value).then((value) => settle({ kind: "result", value }), fail);
       }
     }
     wake.resolve();

@@ -74,3 +74,17 @@ test("stopping waits for the run at work, whose signal aborts, and nothing runs 
   assert.equal(finished, true);
   await repeating.stop();
 });
+
+test("work that never waits leaves the process its turns", async () => {
+  let turns = 0;
+  const repeating = repeat(async () => true, { intervalMs: 1, onError: nothing });
+  while (turns < 10) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    turns += 1;
+  }
+  await repeating.stop();
+});
+
+test("refuses an interval below 1 ms", () => {
+  assert.throws(() => repeat(async () => false, { intervalMs: 0, onError: nothing }), /intervalMs must be/);
+});

@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
+import { requireInteger } from "@shoal/kernel";
 
 /** How {@link repeat} runs its work. */
 export interface RepeatOptions {
@@ -19,12 +20,15 @@ export interface Repeating {
  * aborts on stop, and answers `true` when there is more to do at once, which skips the pause. The caller stops it.
  */
 export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options: RepeatOptions): Repeating {
+  requireInteger("intervalMs", options.intervalMs, 1);
   const controller = new AbortController();
   const { signal } = controller;
   const running = (async () => {
     let more = false;
     while (!signal.aborted) {
       if (!more) await sleep(options.intervalMs, undefined, { signal }).catch(() => {});
+      // Work that never waits for anything must not keep the process from everything else.
+      else await setImmediate();
       if (signal.aborted) return;
       try {
         more = await work(signal);

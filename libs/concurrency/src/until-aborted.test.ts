@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { untilAborted } from "./until-aborted.ts";
 
 async function* numbers() {
@@ -46,4 +48,26 @@ test("closes the source when the reader leaves, and passes on its failure", asyn
   await assert.rejects(async () => {
     for await (const _ of untilAborted(failing(), signal));
   }, /broken source/);
+});
+
+test("keeps nothing of the items that have been read", async () => {
+  const { signal } = new AbortController();
+  const read: WeakRef<object>[] = [];
+  async function* objects() {
+    for (let n = 0; n < 1_000; n += 1) {
+      const item = { n };
+      read.push(new WeakRef(item));
+      yield item;
+    }
+    await new Promise<never>(() => {});
+  }
+  const items = untilAborted(objects(), signal);
+  for (let n = 0; n < 1_000; n += 1) await items.next();
+  void items.next();
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  collect();
+  const alive = read.filter((item) => item.deref() !== undefined).length;
+  assert.ok(alive < 10, `${alive} of 1,000 items are still alive`);
 });

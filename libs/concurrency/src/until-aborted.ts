@@ -4,12 +4,17 @@ export async function* untilAborted<T>(
   signal: AbortSignal,
 ): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]();
-  const aborted = Promise.withResolvers<{ readonly done: true; readonly value: undefined }>();
-  const end = () => aborted.resolve({ done: true, value: undefined });
+  const done = { done: true, value: undefined } as const;
+  // One promise an item: one for the whole stream would keep every item alive until the stream ends.
+  let wake = () => {};
+  const end = () => wake();
   signal.addEventListener("abort", end);
   try {
     while (!signal.aborted) {
-      const next = await Promise.race([iterator.next(), aborted.promise]);
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        wake = () => resolve(done);
+        iterator.next().then(resolve, reject);
+      });
       if (next.done) return;
       yield next.value;
     }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 
 /** Any text that is not empty. */
@@ -34,7 +35,10 @@ export function host(fallback: string): z.ZodType<string, string | undefined> {
   return z
     .string()
     .default(fallback)
-    .refine((value) => /^[A-Za-z0-9_.:-]+$/.test(value), "must be a host name or an IP address without a port");
+    .refine(
+      (value) => isIP(value) !== 0 || /^[A-Za-z0-9_.-]+$/.test(value),
+      "must be a host name or an IP address without a port",
+    );
 }
 
 /** How much is logged: everything from this level up. */
@@ -55,4 +59,21 @@ export function address(fallback: string): z.ZodType<string, string | undefined>
       const [, port] = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value) ?? [];
       return Number(port) >= 1 && Number(port) <= 65_535;
     }, "must be HOST:PORT");
+}
+
+/** Text that `check` accepts: it throws an `Error` that says what is wrong, and repeats no secret. */
+export function checkedText(
+  fallback: string,
+  check: (value: string) => unknown,
+): z.ZodType<string, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .superRefine((value, ctx) => {
+      try {
+        check(value);
+      } catch (error) {
+        ctx.addIssue({ code: "custom", message: error instanceof Error ? error.message : "cannot be used" });
+      }
+    });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { integer, logLevel, port, text } from "./kinds.ts";
+import { address, checkedText, host, integer, logLevel, port, text } from "./kinds.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 
 const declared = {
@@ -42,4 +42,22 @@ test("a whole number is no more than that", () => {
   for (const bad of ["1.5", "1e3", "0x10", "ten", "-1", "11"]) {
     assert.equal(integer(1, 0, 10).safeParse(bad).success, false, bad);
   }
+});
+
+test("a host has no port, and an address has one", () => {
+  for (const good of ["127.0.0.1", "::1", "0.0.0.0", "db-1.internal"])
+    assert.equal(host("x").safeParse(good).success, true, good);
+  for (const bad of ["127.0.0.1:5000", "[::1]", "a b"]) assert.equal(host("x").safeParse(bad).success, false, bad);
+  for (const good of ["user:50051", "[::1]:50051", "10.0.0.1:1"])
+    assert.equal(address("x:1").safeParse(good).success, true, good);
+  for (const bad of ["user", "user:0", "user:65536", "::1:50051", "http://user:1"])
+    assert.equal(address("x:1").safeParse(bad).success, false, bad);
+});
+
+test("what a check has against a text is the problem that is reported", () => {
+  const kind = checkedText("good", (value) => {
+    if (value !== "good") throw new Error("must be good");
+  });
+  assert.equal(kind.parse(undefined), "good");
+  assert.equal(kind.safeParse("bad").error?.issues[0]?.message, "must be good");
 });

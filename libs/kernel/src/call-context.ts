@@ -52,8 +52,3 @@ export function createContext(init: Partial<CallContext> & Pick<CallContext, "re
     ...init,
   };
 }
-
-/** Milliseconds left until the current call's deadline at time `now`: `Infinity` outside a call, never below 0. */
-export function remainingMs(now: number): number {
-  return Math.max(0, (currentContext()?.deadline ?? Number.POSITIVE_INFINITY) - now);
-}

@@ -4,7 +4,6 @@ export {
   createContext,
   currentContext,
   type Priority,
-  remainingMs,
   runWithContext,
 } from "./call-context.ts";
 export { type Clock, systemClock } from "./clock.ts";

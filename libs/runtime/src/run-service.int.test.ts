@@ -11,6 +11,7 @@ const program = `
   await runService({
     name: "fixture",
     build: async ({ lifecycle }) => {
+      if (process.env.TEST_FAIL === "never") { console.log("building"); await new Promise((resolve) => setTimeout(resolve, 60_000)); }
       if (process.env.TEST_FAIL === "build") throw new Error("the disk is full");
       if (process.env.TEST_FAIL === "later") process.once("SIGUSR2", () => { throw new Error("a bug"); });
       lifecycle.onStop("part", () => console.log("part ended"));
@@ -43,7 +44,7 @@ function start(t: TestContext, env: Record<string, string> = {}) {
     const [message] = await Promise.race([once(child, "message"), ended]);
     return message;
   };
-  return { child, ready, exit };
+  return { child, ready, exit, stdout };
 }
 
 for (const signal of ["SIGTERM", "SIGINT"] as const)
@@ -65,10 +66,24 @@ test("a service whose parent is gone stops", async (t) => {
   assert.equal((await exit()).code, 0);
 });
 
+test("SIGTERM ends a service that is still starting", async (t) => {
+  const { child, exit, stdout } = start(t, { TEST_FAIL: "never" });
+  await once(stdout, "data");
+  child.kill("SIGTERM");
+  const { code, output } = await exit();
+  assert.equal(code, 0, output);
+  assert.match(output, /stopped before it was ready/);
+});
+
 test("settings that cannot be used end the process with code 1 and a message that names them", async (t) => {
-  const { code, output } = await start(t, { SHOAL_FIXTURE_GRPC_PORT: "many", SHOAL_FIXTURE_TYPO: "1" }).exit();
+  const { code, output } = await start(t, {
+    SHOAL_FIXTURE_GRPC_PORT: "many",
+    SHOAL_FIXTURE_TYPO: "1",
+    SHOAL_FIXTURE_DATABASE_URL: "pg://x",
+  }).exit();
   assert.equal(code, 1);
   assert.match(output, /SHOAL_FIXTURE_GRPC_PORT: must be a whole number from 0 to 65535/);
+  assert.match(output, /SHOAL_FIXTURE_DATABASE_URL: not a database URL/);
   assert.match(output, /SHOAL_FIXTURE_TYPO: there is no such setting/);
 });
 

@@ -39,7 +39,13 @@ export async function runService<S extends ServiceSettings>(
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopAsked.resolve(signal));
   process.once("disconnect", () => stopAsked.resolve("the parent is gone"));
 
-  const service = await startService(definition, settings, log).catch((error) => die(log, error));
+  const starting = startService(definition, settings, log).catch((error) => die(log, error));
+  const service = await Promise.race([starting, stopAsked.promise]);
+  if (typeof service === "string") {
+    // Nothing has been served yet. What was begun ends with the process, a wait for the migrations' lock included.
+    log.info({ because: service }, "stopped before it was ready");
+    process.exit(0);
+  }
   const { grpcPort, adminPort } = service;
   log.info({ host: settings.host, grpcPort, adminPort }, "ready");
   // A parent that died meanwhile has closed the channel, and the service is about to stop.

@@ -1,4 +1,5 @@
-import { duration, host, logLevel, port, type Setting, text } from "@shoal/config";
+import { checkedText, duration, host, logLevel, port, type Setting } from "@shoal/config";
+import { parseDatabaseUrl } from "@shoal/storage";
 
 /** The settings that every service has. */
 export interface ServiceSettings {
@@ -34,7 +35,7 @@ export function serviceSettings(
     },
     databaseUrl: {
       env: `${prefix}DATABASE_URL`,
-      schema: text(`sqlite:.shoal/${name}.db`),
+      schema: checkedText(`sqlite:.shoal/${name}.db`, parseDatabaseUrl),
       about: "Where the state is kept: sqlite:PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE.",
     },
     logLevel: {

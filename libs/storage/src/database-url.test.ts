@@ -28,6 +28,7 @@ test("says what it expects, and never repeats a password", () => {
     "mysql://u:secret@h",
     "mysql://h/d",
     "mysql://u:secret@h/d?ssl=1",
+    "mysql://u:secret%ZZ@h/d",
   ]) {
     assert.throws(
       () => parseDatabaseUrl(bad),

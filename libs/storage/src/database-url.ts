@@ -24,7 +24,14 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
   }
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== "mysql:") throw new Error(`not a database URL; ${expected}`);
-  const database = decodeURIComponent(url.pathname.slice(1));
+  const decode = (part: string): string => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      throw new Error(`a mysql URL's parts must be percent-encoded (% itself is %25); ${expected}`);
+    }
+  };
+  const database = decode(url.pathname.slice(1));
   if (url.hostname === "" || url.username === "" || database === "" || database.includes("/"))
     throw new Error(`a mysql URL must name user, host and database; ${expected}`);
   if (url.search !== "") throw new Error(`a mysql URL takes no options after "?"; ${expected}`);
@@ -32,8 +39,8 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
     engine: "mysql",
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: url.port === "" ? 3306 : Number(url.port),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
+    user: decode(url.username),
+    password: decode(url.password),
     database,
   };
 }

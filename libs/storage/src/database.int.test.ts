@@ -173,6 +173,31 @@ test("MySQL that cannot be reached is unavailable", async (t) => {
   await assert.rejects(small(database, "a"), (error) => isAppError(error, "DATABASE_UNAVAILABLE"));
 });
 
+test("a SQLite file that another process holds is waited for, then unavailable, and the wait ends with the lock", async (t) => {
+  const [engine] = storageEngines;
+  assert.ok(engine);
+  const { database, connect } = await open(t, engine);
+  const other = connect();
+  const release = Promise.withResolvers<void>();
+  const holding = Promise.withResolvers<void>();
+  const holder = other.transaction(async () => {
+    holding.resolve();
+    await release.promise;
+  });
+  await holding.promise;
+  const startedAt = performance.now();
+  await assert.rejects(insert(database, "a"), (error) => isAppError(error, "DATABASE_LOCKED"));
+  await assert.rejects(
+    database.transaction((tx) => insert({ db: tx }, "a")),
+    (error) => isAppError(error, "DATABASE_LOCKED"),
+  );
+  // Two waits of 5 s: attempts do not multiply them.
+  assert.ok(performance.now() - startedAt < 15_000);
+  const waiting = insert(database, "a");
+  release.resolve();
+  await Promise.all([holder, waiting]);
+});
+
 test("options out of range are refused by name", () => {
   assert.throws(() => openDatabase("sqlite:x.db", { maxConnections: 0 }), /maxConnections must be a whole number/);
 });

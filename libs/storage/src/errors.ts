@@ -29,7 +29,8 @@ export function isExistingIndex(error: unknown): boolean {
 /** Whether a transaction failed only because of others at the same time, so that running it again may succeed. */
 export function isTransient(error: unknown): boolean {
   const { mysql, sqlite } = codeOf(error);
-  // MySQL: lock wait timeout, deadlock. SQLite: busy, and its variants, in the low byte.
+  // MySQL: lock wait timeout, deadlock. SQLite: busy, and its variants, in the low byte; once the driver has waited long
+  // enough for the other process it is translated, and not transient any more.
   return mysql === 1205 || mysql === 1213 || (sqlite !== undefined && (sqlite & 0xff) === 5);
 }
 
@@ -58,7 +59,16 @@ export function translateError(error: unknown): unknown {
       retryAfterMs: 500,
       cause: error,
     });
-  const { mysql, system } = codeOf(error);
+  const { mysql, sqlite, system } = codeOf(error);
+  if (sqlite !== undefined && (sqlite & 0xff) === 5)
+    return new AppError({
+      kind: "unavailable",
+      reason: "DATABASE_LOCKED",
+      domain,
+      message: "another process holds the database; try again later",
+      retryAfterMs: 1_000,
+      cause: error,
+    });
   // MySQL: too many connections, server shutdown, connection killed.
   const refused = mysql === 1040 || mysql === 1053 || mysql === 1927;
   // mysql2 gives no code to a command on a connection that it knows to be closed; such an error is just fatal.
