@@ -21,9 +21,12 @@ export interface Order {
   readonly paymentReference: string | undefined;
   readonly lines: readonly OrderLine[];
   readonly total: Money;
-  /** Until when the stock is held. */
+  /** Until when the stock is held, by the inventory's clock. */
   readonly expiresAtMs: number;
+  /** When the settling job is to look at it, if it is placed still; by this service's clock. */
+  readonly settleAtMs: number;
   readonly createdAtMs: number;
+  /** When its status last changed. */
   readonly updatedAtMs: number;
 }
 

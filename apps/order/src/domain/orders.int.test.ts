@@ -13,25 +13,29 @@ const unitPrice = { minorUnits: 450n, currency: "EUR" };
 /** An inventory that holds whatever is asked for and, told to, fails once before or after it has done its work. */
 function createInventory(now: () => number) {
   const holds = new Map<string, { end: HoldEnd | undefined; expiresAtMs: number }>();
+  /** Ids whose holds cannot be ended. */
+  const broken = new Set<string>();
   let failure: "before" | "after" | undefined;
-  const step = <T>(work: () => T): Promise<T> => {
+  const step = async <T>(work: () => T): Promise<T> => {
     const when = failure;
     failure = undefined;
-    if (when === "before") return Promise.reject(new Error("connection refused"));
+    if (when === "before") throw new Error("connection refused");
     const result = work();
-    return when === "after" ? Promise.reject(new Error("connection reset")) : Promise.resolve(result);
+    if (when === "after") throw new Error("connection reset");
+    return result;
   };
   const end = (id: string, wanted: HoldEnd) =>
     step(() => {
+      if (broken.has(id)) throw new Error("the hold is broken");
       const hold = holds.get(id);
       assert.ok(hold, `nothing is held for ${id}`);
-      hold.end ??= hold.expiresAtMs <= now() ? "expired" : wanted;
+      hold.end ??= hold.expiresAtMs <= now() + inventory.skewMs ? "expired" : wanted;
       return hold.end;
     });
   const stock: StockHolds = {
     hold: (id, asked, timeToLiveMs) =>
       step(() => {
-        const hold = holds.get(id) ?? { end: undefined, expiresAtMs: now() + timeToLiveMs };
+        const hold = holds.get(id) ?? { end: undefined, expiresAtMs: now() + inventory.skewMs + timeToLiveMs };
         holds.set(id, hold);
         return {
           isHeld: hold.end === undefined,
@@ -43,13 +47,17 @@ function createInventory(now: () => number) {
     confirm: (id) => end(id, "confirmed"),
     release: (id) => end(id, "released"),
   };
-  return {
+  const inventory = {
     stock,
     holds,
+    broken,
+    /** How far its clock is ahead. */
+    skewMs: 0,
     failNext: (when: "before" | "after") => {
       failure = when;
     },
   };
+  return inventory;
 }
 
 for (const engine of storageEngines) {
@@ -187,13 +195,44 @@ for (const engine of storageEngines) {
     assert.equal((await orders.get(id)).status, "cancelled");
   });
 
-  it("one order that cannot be settled does not keep the others from it", async ({ orders, inventory, pass }) => {
-    for (const key of ["k1", "k2"]) await orders.place("ada", key, lines);
+  it("orders that cannot be settled wait while the others get their turn", async (parts) => {
+    const { orders, inventory, pass } = parts;
+    for (const key of ["k1", "k2"]) inventory.broken.add((await orders.place("ada", key, lines)).id);
+    pass(1);
+    const { id } = await orders.place("ada", "k3", lines);
     pass(60_000);
-    inventory.failNext("before");
     const failed: string[] = [];
-    assert.equal(await orders.settleOverdue(10, ({ id }) => failed.push(id)), 2);
-    assert.equal(failed.length, 1);
-    assert.equal((await orders.settleOverdue(10, () => assert.fail())) + failed.length, 2);
+    const settleTwo = () => orders.settleOverdue(2, (order) => failed.push(order.id));
+    assert.equal(await settleTwo(), 2);
+    assert.equal(await settleTwo(), 1);
+    assert.equal((await orders.get(id)).status, "expired");
+    assert.equal(await settleTwo(), 0);
+    pass(30_000);
+    inventory.broken.clear();
+    assert.equal(await settleTwo(), 2);
+    assert.equal(failed.length, 2);
+    assert.deepEqual(
+      (await orders.list("ada", undefined, 10)).map(({ status }) => status),
+      ["expired", "expired", "expired"],
+    );
+  });
+
+  it("an order's time runs by the order service's clock, whatever the inventory's says", async (parts) => {
+    const { orders, inventory, pass, settle } = parts;
+    inventory.skewMs = -120_000;
+    const { id } = await orders.place("ada", "k", lines);
+    pass(59_999);
+    assert.equal(await settle(), 0);
+    pass(1);
+    assert.equal(await settle(), 1);
+    assert.equal((await orders.get(id)).status, "expired");
+  });
+
+  it("a change that is begun does not move the time of the last change", async ({ orders, inventory, pass }) => {
+    const placed = await orders.place("ada", "k", lines);
+    pass(500);
+    inventory.failNext("before");
+    await assert.rejects(orders.confirm(placed.id, "pay-1"), /connection/);
+    assert.equal((await orders.get(placed.id)).updatedAtMs, placed.updatedAtMs);
   });
 }

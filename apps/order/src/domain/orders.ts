@@ -20,6 +20,9 @@ import type { OrderPosition, OrderStore, StockHolds, UserDirectory } from "./por
 /** How long a change may be under way before the settling job takes it for one that a crash has left behind. */
 const abandonedAfterMs = 10_000;
 
+/** How long the settling job leaves an order alone that it could not settle, so that the others get their turn. */
+const postponedForMs = 30_000;
+
 /** What can be done with orders. */
 export type Orders = ReturnType<typeof createOrders>;
 
@@ -53,7 +56,7 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
 
   /** Begins a change of a placed order; answers the order instead when it has ended. */
   const begin = async (id: string, intent: Intent, paymentReference?: string): Promise<Order | undefined> => {
-    if (await store.begin(id, intent, paymentReference, clock.now())) return undefined;
+    if (await store.begin(id, intent, paymentReference, clock.now() + abandonedAfterMs)) return undefined;
     const order = await get(id);
     if (order.status === "placed") throw orderBusy(id);
     return order;
@@ -90,6 +93,8 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
           intent: undefined,
           paymentReference: undefined,
           ...held,
+          // Not the hold's own end: the inventory's clock may be behind or ahead of this one.
+          settleAtMs: now + holdMs,
           createdAtMs: now,
           updatedAtMs: now,
         };
@@ -125,17 +130,17 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
 
     /**
      * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers how
-     * many it looked at. One that fails is reported to `onError` and left for the next time.
+     * many it looked at. One that fails is reported to `onError` and postponed.
      */
     settleOverdue: async (limit: number, onError: (order: Order, error: unknown) => void): Promise<number> => {
-      const now = clock.now();
-      const unsettled = await store.findUnsettled(now, now - abandonedAfterMs, limit);
+      const unsettled = await store.findUnsettled(clock.now(), limit);
       for (const order of unsettled) {
         const { id, intent } = order;
         try {
           await settle(id, intent, intent === "confirm" ? await stock.confirm(id) : await stock.release(id));
         } catch (error) {
           onError(order, error);
+          await store.postpone(id, clock.now() + postponedForMs);
         }
       }
       return unsettled.length;

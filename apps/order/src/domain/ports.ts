@@ -9,14 +9,16 @@ export interface OrderStore {
   /** Up to `limit` orders of a user that come after `before`, newest first (by creation time, then id). */
   list(userId: string, before: OrderPosition | undefined, limit: number): Promise<readonly Order[]>;
   /**
-   * Notes what is being done with a placed order; false, and nothing changes, when it is not placed or something
-   * else is being done with it. The same again succeeds.
+   * Notes what is being done with a placed order, and when to look whether it was done; false, and nothing changes,
+   * when it is not placed or something else is being done with it. The same again succeeds.
    */
-  begin(id: string, intent: Intent, paymentReference: string | undefined, nowMs: number): Promise<boolean>;
+  begin(id: string, intent: Intent, paymentReference: string | undefined, settleAtMs: number): Promise<boolean>;
   /** Ends a placed order; false, and nothing changes, when it is not placed. */
   end(id: string, status: Exclude<OrderStatus, "placed">, nowMs: number): Promise<boolean>;
-  /** Up to `limit` placed orders that expired, or have had an intent unchanged, since the given times or longer. */
-  findUnsettled(expiredAtMs: number, begunAtMs: number, limit: number): Promise<readonly Order[]>;
+  /** Up to `limit` placed orders whose `settleAtMs` is `nowMs` or before, those that have waited longest first. */
+  findUnsettled(nowMs: number, limit: number): Promise<readonly Order[]>;
+  /** Has a placed order looked at again at `untilMs`; nothing changes when it is not placed. */
+  postpone(id: string, untilMs: number): Promise<void>;
 }
 
 /** A place in a user's list of orders. */

@@ -15,6 +15,7 @@ export const migrations: readonly Migration[] = [
         total_minor_units ${bigint} not null,
         currency ${key} not null,
         expires_at_ms ${bigint} not null,
+        settle_at_ms ${bigint} not null,
         created_at_ms ${bigint} not null,
         updated_at_ms ${bigint} not null
       ) ${tableOptions}`,
@@ -34,10 +35,6 @@ export const migrations: readonly Migration[] = [
   },
   {
     name: "0003-unsettled-orders",
-    statements: () => [sql`create index orders_expiring on orders (status, expires_at_ms)`],
-  },
-  {
-    name: "0004-begun-changes",
-    statements: () => [sql`create index orders_begun on orders (status, intent, updated_at_ms)`],
+    statements: () => [sql`create index orders_unsettled on orders (status, settle_at_ms)`],
   },
 ];

@@ -6,7 +6,7 @@ import type { OrderStore } from "../domain/ports.ts";
 const ada = "0190a000-0000-7000-8000-000000000001";
 const bob = "0190a000-0000-7000-8000-000000000002";
 
-/** An order that was placed at 1,000 and expires at 5,000. */
+/** An order that was placed at 1,000, expires at 5,000 and is to be settled at 5,100. */
 function placed(id: string, changes: Partial<Order> = {}): Order {
   return {
     id,
@@ -20,6 +20,7 @@ function placed(id: string, changes: Partial<Order> = {}): Order {
     ],
     total: { minorUnits: 2n ** 62n + 1n, currency: "EUR" },
     expiresAtMs: 5_000,
+    settleAtMs: 5_100,
     createdAtMs: 1_000,
     updatedAtMs: 1_000,
     ...changes,
@@ -68,14 +69,15 @@ export function orderStoreContract(
     assert.deepEqual(await store.list(ada, { createdAtMs: 1_000, id: "old" }, 5), []);
   });
 
-  it("notes one intent at a time, and the same again", async (store) => {
+  it("notes one intent at a time, and the same again, which is no change of status", async (store) => {
     await store.insert(placed("o1"));
     assert.equal(await store.begin("o1", "confirm", "pay-1", 2_000), true);
+    assert.equal(await store.begin("o1", "confirm", "pay-1", 2_100), true);
     assert.equal(await store.begin("o1", "confirm", "pay-1", 2_100), true);
     assert.equal(await store.begin("o1", "confirm", "pay-2", 2_200), false);
     assert.equal(await store.begin("o1", "cancel", undefined, 2_300), false);
     assert.equal(await store.begin("none", "cancel", undefined, 2_300), false);
-    const expected = placed("o1", { intent: "confirm", paymentReference: "pay-1", updatedAtMs: 2_100 });
+    const expected = placed("o1", { intent: "confirm", paymentReference: "pay-1", settleAtMs: 2_100 });
     assert.deepEqual(await store.find("o1"), expected);
   });
 
@@ -89,22 +91,42 @@ export function orderStoreContract(
     assert.equal(await store.end("o2", "expired", 3_000), true);
     assert.equal(await store.end("o1", "cancelled", 4_000), false);
     assert.equal(await store.begin("o1", "confirm", "pay-1", 4_000), false);
-    const confirmed = placed("o1", { status: "confirmed", paymentReference: "pay-1", updatedAtMs: 3_000 });
+    const confirmed = placed("o1", {
+      status: "confirmed",
+      paymentReference: "pay-1",
+      settleAtMs: 2_000,
+      updatedAtMs: 3_000,
+    });
     assert.deepEqual(await store.find("o1"), confirmed);
-    assert.deepEqual(await store.find("o2"), placed("o2", { status: "expired", updatedAtMs: 3_000 }));
+    assert.deepEqual(
+      await store.find("o2"),
+      placed("o2", { status: "expired", settleAtMs: 2_000, updatedAtMs: 3_000 }),
+    );
   });
 
-  it("finds what is overdue or was left half done, and nothing else", async (store) => {
-    await store.insert(placed("fresh", { expiresAtMs: 9_000 }));
-    await store.insert(placed("overdue", { expiresAtMs: 4_000 }));
-    await store.insert(placed("ended", { expiresAtMs: 4_000 }));
+  it("finds placed orders when they are due, those that have waited longest first", async (store) => {
+    await store.insert(placed("fresh", { settleAtMs: 5_001, expiresAtMs: 4_000 }));
+    await store.insert(placed("due", { settleAtMs: 5_000, expiresAtMs: 9_000 }));
+    await store.insert(placed("overdue", { settleAtMs: 4_000 }));
+    await store.insert(placed("ended", { settleAtMs: 4_000 }));
     await store.end("ended", "cancelled", 2_000);
-    await store.insert(placed("half-done", { expiresAtMs: 9_000 }));
-    await store.begin("half-done", "confirm", "p", 2_000);
-    await store.insert(placed("under way", { expiresAtMs: 4_000 }));
-    await store.begin("under way", "cancel", undefined, 4_500);
-    const found = async (limit: number) => (await store.findUnsettled(5_000, 3_000, limit)).map(({ id }) => id);
-    assert.deepEqual((await found(10)).toSorted(), ["half-done", "overdue"]);
-    assert.equal((await found(1)).length, 1);
+    await store.insert(placed("half done", { settleAtMs: 9_000 }));
+    await store.begin("half done", "confirm", "p", 4_500);
+    await store.insert(placed("under way", { settleAtMs: 4_000 }));
+    await store.begin("under way", "cancel", undefined, 14_000);
+    const found = async (limit: number) => (await store.findUnsettled(5_000, limit)).map(({ id }) => id);
+    assert.deepEqual(await found(10), ["overdue", "half done", "due"]);
+    assert.deepEqual(await found(1), ["overdue"]);
+  });
+
+  it("postpones a placed order, and no other", async (store) => {
+    await store.insert(placed("o1", { settleAtMs: 4_000 }));
+    await store.insert(placed("o2", { settleAtMs: 4_500 }));
+    await store.insert(placed("ended", { status: "expired" }));
+    for (const id of ["o1", "ended", "none"]) await store.postpone(id, 6_000);
+    const found = async (nowMs: number) => (await store.findUnsettled(nowMs, 1)).map(({ id }) => id);
+    assert.deepEqual([await found(5_000), await found(6_000)], [["o2"], ["o2"]]);
+    assert.deepEqual(await store.find("o1"), placed("o1", { settleAtMs: 6_000 }));
+    assert.deepEqual(await store.find("ended"), placed("ended", { status: "expired" }));
   });
 }

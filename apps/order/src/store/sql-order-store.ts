@@ -14,6 +14,7 @@ export interface OrderTables {
     total_minor_units: bigint;
     currency: string;
     expires_at_ms: bigint;
+    settle_at_ms: bigint;
     created_at_ms: bigint;
     updated_at_ms: bigint;
   };
@@ -68,11 +69,11 @@ export function createSqlOrderStore(database: Database<OrderTables>): OrderStore
       return withLines(db, await page.execute());
     },
 
-    begin: async (id, intent, paymentReference, nowMs) => {
+    begin: async (id, intent, paymentReference, settleAtMs) => {
       const reference = paymentReference ?? null;
       const { numUpdatedRows } = await db
         .updateTable("orders")
-        .set({ intent, payment_reference: reference, updated_at_ms: BigInt(nowMs) })
+        .set({ intent, payment_reference: reference, settle_at_ms: BigInt(settleAtMs) })
         .where("id", "=", id)
         .where("status", "=", "placed")
         .where(({ eb, or, and }) =>
@@ -100,19 +101,24 @@ export function createSqlOrderStore(database: Database<OrderTables>): OrderStore
       return numUpdatedRows === 1n;
     },
 
-    findUnsettled: async (expiredAtMs, begunAtMs, limit) => {
-      const placed = db.selectFrom("orders").selectAll().where("status", "=", "placed").limit(limit);
-      const begun = await placed
-        .where("intent", "in", ["confirm", "cancel"])
-        .where("updated_at_ms", "<=", BigInt(begunAtMs))
+    postpone: async (id, untilMs) => {
+      await db
+        .updateTable("orders")
+        .set({ settle_at_ms: BigInt(untilMs) })
+        .where("id", "=", id)
+        .where("status", "=", "placed")
         .execute();
-      // An order past its time whose change is under way is left to whoever changes it.
-      const expired = await placed
-        .where("intent", "is", null)
-        .where("expires_at_ms", "<=", BigInt(expiredAtMs))
-        .orderBy("expires_at_ms")
-        .execute();
-      return withLines(db, [...begun, ...expired].slice(0, limit));
+    },
+
+    findUnsettled: async (nowMs, limit) => {
+      const due = db
+        .selectFrom("orders")
+        .selectAll()
+        .where("status", "=", "placed")
+        .where("settle_at_ms", "<=", BigInt(nowMs))
+        .orderBy("settle_at_ms")
+        .limit(limit);
+      return withLines(db, await due.execute());
     },
   };
 }
@@ -144,6 +150,7 @@ function toRow(order: Order): OrderTables["orders"] {
     total_minor_units: order.total.minorUnits,
     currency: order.total.currency,
     expires_at_ms: BigInt(order.expiresAtMs),
+    settle_at_ms: BigInt(order.settleAtMs),
     created_at_ms: BigInt(order.createdAtMs),
     updated_at_ms: BigInt(order.updatedAtMs),
   };
@@ -174,6 +181,7 @@ function fromRows(row: OrderRow, lines: readonly Selectable<OrderTables["order_l
     })),
     total: { minorUnits: row.total_minor_units, currency },
     expiresAtMs: Number(row.expires_at_ms),
+    settleAtMs: Number(row.settle_at_ms),
     createdAtMs: Number(row.created_at_ms),
     updatedAtMs: Number(row.updated_at_ms),
   };
