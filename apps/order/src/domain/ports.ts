@@ -36,7 +36,7 @@ export interface StockHolds {
   hold(orderId: string, lines: readonly RequestedLine[], timeToLiveMs: number): Promise<Hold>;
   /** Sells what is held, if it still is; answers how the hold has ended. */
   confirm(orderId: string): Promise<HoldEnd>;
-  /** Gives back what is held, if it still is; answers how the hold has ended. */
+  /** Gives back what is held, if it still is; answers how the hold has ended. What was never held counts as released. */
   release(orderId: string): Promise<HoldEnd>;
 }
 
