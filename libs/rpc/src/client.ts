@@ -80,6 +80,9 @@ export function createClient<S extends DescService>(service: S, options: ClientO
     "grpc.service_config": JSON.stringify(serviceConfigOf(policies)),
     "grpc.service_config_disable_resolution": 1,
     "grpc.max_receive_message_length": largest(policies, "maxResponseBytes"),
+    // grpc-js would wait up to 2 minutes between attempts, and so stay away long after the service is back.
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 2_000,
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 15_000,
     "grpc.enable_channelz": 0,

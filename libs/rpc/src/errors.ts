@@ -35,6 +35,16 @@ const kindOfCode = new Map<status, ErrorKind>([
   [status.OUT_OF_RANGE, "invalid"],
 ]);
 
+/**
+ * How large an answer of failure may be. Trailers share a limit with all other headers of a call; a peer that gets more
+ * ends the connection, and every other call on it. 8 KiB is what clients take at least.
+ */
+const maxMessageBytes = 1_000;
+const maxDetailsBytes = 4_500;
+
+/** Violations and preconditions that are listed; fewer where their texts are long. */
+const maxListed = 20;
+
 /** The trailer in which gRPC carries a `google.rpc.Status` with its details. */
 const detailsKey = "grpc-status-details-bin";
 
@@ -45,11 +55,17 @@ export function codeOf(error: unknown): status {
 
 /**
  * A failure as a `google.rpc.Status`: exactly one `ErrorInfo`, and the detail of its kind. Anything but an
- * {@link AppError} becomes INTERNAL with a fixed message and the request id; what it says stays here.
+ * {@link AppError} becomes INTERNAL with a fixed message and the request id; what it says stays here. Long texts are cut
+ * and long lists end with how many more there are, so that it always fits a call's trailers.
  */
 export function statusOf(error: unknown): Status {
   const known = error instanceof AppError && error.kind !== "internal" ? error : unexpected();
-  return create(StatusSchema, { code: codeOfKind[known.kind], message: known.message, details: detailsOf(known) });
+  const code = codeOfKind[known.kind];
+  const message = cut(known.message, maxMessageBytes);
+  for (let listed = maxListed; ; listed = Math.floor(listed / 2)) {
+    const rich = create(StatusSchema, { code, message, details: detailsOf(known, listed) });
+    if (listed === 0 || toBinary(StatusSchema, rich).length <= maxDetailsBytes) return rich;
+  }
 }
 
 /** The failure as grpc-js sends it: code, message, and the details in their trailer. */
@@ -66,9 +82,10 @@ export function fromServiceError(error: ServiceError): AppError {
   const info = find(details, ErrorInfoSchema);
   const retry = find(details, RetryInfoSchema)?.retryDelay;
   const resource = find(details, ResourceInfoSchema);
+  const lost = info === undefined && isLostConnection(error);
   return new AppError({
-    kind: kindOfCode.get(error.code) ?? "internal",
-    reason: info?.reason ?? status[error.code] ?? "UNKNOWN",
+    kind: lost ? "unavailable" : (kindOfCode.get(error.code) ?? "internal"),
+    reason: info?.reason ?? (lost ? "CONNECTION_LOST" : (status[error.code] ?? "UNKNOWN")),
     domain: info?.domain ?? "grpc",
     message: error.details,
     metadata: info?.metadata ?? {},
@@ -97,6 +114,11 @@ export function serverDraining(): AppError {
   });
 }
 
+/** grpc-js tells a connection that broke under a call as INTERNAL; to its caller that is a service that is away. */
+function isLostConnection({ code, details }: ServiceError): boolean {
+  return code === status.INTERNAL && /^(Received RST_STREAM with code|Session closed)/.test(details);
+}
+
 function unexpected(): AppError {
   const requestId = currentContext()?.requestId ?? "";
   return new AppError({
@@ -107,23 +129,52 @@ function unexpected(): AppError {
   });
 }
 
-function detailsOf(error: AppError): Any[] {
-  const { reason, domain, metadata, violations, resource, preconditions, retryAfterMs } = error;
+function detailsOf(error: AppError, listed: number): Any[] {
+  const { reason, domain, violations, resource, preconditions, retryAfterMs } = error;
+  const metadata = listed === 0 ? {} : mapValues(error.metadata, (value) => cut(value, 200));
   const details = [pack(ErrorInfoSchema, { reason, domain, metadata })];
-  if (error.kind === "invalid") {
-    const fieldViolations = violations.map(({ field, description }) => ({ field, description }));
+  if (error.kind === "invalid" && listed > 0) {
+    const fieldViolations = violations
+      .slice(0, listed)
+      .map(({ field, description }) => ({ field: cut(field, 200), description: cut(description, 300) }));
+    const more = violations.length - fieldViolations.length;
+    if (more > 0) fieldViolations.push({ field: "", description: `and ${more} more` });
     details.push(pack(BadRequestSchema, { fieldViolations }));
   }
   if (resource !== undefined)
-    details.push(pack(ResourceInfoSchema, { resourceType: resource.type, resourceName: resource.name }));
-  if (preconditions.length > 0)
-    details.push(pack(PreconditionFailureSchema, { violations: preconditions.map((p) => ({ type: reason, ...p })) }));
+    details.push(pack(ResourceInfoSchema, { resourceType: resource.type, resourceName: cut(resource.name, 300) }));
+  if (preconditions.length > 0 && listed > 0) {
+    const shown = preconditions.slice(0, listed).map(({ subject, description }) => ({
+      type: reason,
+      subject: cut(subject, 200),
+      description: cut(description, 300),
+    }));
+    const more = preconditions.length - shown.length;
+    if (more > 0) shown.push({ type: reason, subject: "", description: `and ${more} more` });
+    details.push(pack(PreconditionFailureSchema, { violations: shown }));
+  }
   if (error.kind === "exhausted")
-    details.push(pack(QuotaFailureSchema, { violations: [{ subject: domain, description: error.message }] }));
+    details.push(pack(QuotaFailureSchema, { violations: [{ subject: domain, description: cut(error.message, 300) }] }));
   if (retryAfterMs !== undefined) details.push(pack(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }));
   const requestId = currentContext()?.requestId;
   if (error.kind === "internal" && requestId !== undefined) details.push(pack(RequestInfoSchema, { requestId }));
   return details;
+}
+
+/** `text`, or as much of it as fits `maxBytes` the way gRPC writes it: percent-encoded outside visible ASCII. */
+function cut(text: string, maxBytes: number): string {
+  let bytes = 0;
+  let end = 0;
+  for (const character of text) {
+    bytes += /^[ -$&-~]$/.test(character) ? 1 : 3 * Buffer.byteLength(character);
+    if (bytes > maxBytes) return `${text.slice(0, end)}…`;
+    end += character.length;
+  }
+  return text;
+}
+
+function mapValues(record: Readonly<Record<string, string>>, change: (value: string) => string) {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }
 
 function pack<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "@shoal/contracts/grpc/health/v1/health";
@@ -122,4 +124,20 @@ test("reflection v1alpha answers the same", async (t) => {
   })();
   for await (const { messageResponse } of alpha.serverReflectionInfo(asked))
     assert.equal(messageResponse.case === "listServicesResponse" && messageResponse.value.service.length, 4);
+});
+
+test("a watch that was left leaves nothing behind", async (t) => {
+  const { health } = await start(t);
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const watchAndLeave = async (times: number) => {
+    for (let n = 0; n < times; n += 1) for await (const _ of health.watch({ service: "" })) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = await watchAndLeave(300);
+  const after = await watchAndLeave(1_000);
+  // What leaked was 7 KB a watch.
+  assert.ok(after - before < 3_000_000, `${after - before} bytes more after 1,000 watches`);
 });

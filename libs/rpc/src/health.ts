@@ -1,9 +1,13 @@
+import { Broadcast } from "@shoal/concurrency";
 import {
   Health as HealthService,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "@shoal/contracts/grpc/health/v1/health";
 import { AppError } from "@shoal/kernel";
 import { implement, type ServiceImplementation } from "./handlers.ts";
+
+/** Changes of status that a watcher may be behind; a server has few. */
+const watchQueueLimit = 16;
 
 /** What grpc.health.v1 answers for a server. */
 export interface Health {
@@ -17,7 +21,7 @@ export interface Health {
 export function createHealth(services: readonly string[]): Health {
   const names = new Set(["", ...services]);
   let status = ServingStatus.NOT_SERVING;
-  let changed = Promise.withResolvers<void>();
+  const changes = new Broadcast<ServingStatus>(watchQueueLimit);
   return {
     implementation: implement(HealthService, {
       check: async ({ service }) => {
@@ -27,22 +31,22 @@ export function createHealth(services: readonly string[]): Health {
       list: async () => ({ statuses: Object.fromEntries([...names].map((name) => [name, { status }])) }),
       // A server that drains says so, and then ends the watch, which would keep it from ending.
       watch: async function* ({ service }, { signal, draining }) {
-        const ended = AbortSignal.any([signal, draining]);
-        const ending = new Promise<void>((resolve) => ended.addEventListener("abort", () => resolve()));
-        while (!signal.aborted) {
-          const change = changed.promise;
-          yield { status: names.has(service) ? status : ServingStatus.SERVICE_UNKNOWN };
-          if (draining.aborted) return;
-          await Promise.race([change, ending]);
+        const known = names.has(service);
+        const changed = changes.subscribe(() => known, AbortSignal.any([signal, draining]));
+        let told = known ? status : ServingStatus.SERVICE_UNKNOWN;
+        yield { status: told };
+        for await (const next of changed) {
+          told = next;
+          yield { status: told };
         }
+        if (known && draining.aborted && told !== status) yield { status };
       },
     }),
     set: (serving) => {
       const next = serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
       if (next === status) return;
       status = next;
-      changed.resolve();
-      changed = Promise.withResolvers();
+      changes.publish(status);
     },
   };
 }

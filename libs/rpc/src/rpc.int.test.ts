@@ -552,3 +552,59 @@ test("bytes that are not the method's message, or too many of them, are refused 
   const large = await send(Buffer.alloc(4 * 1024 * 1024 + 1));
   assert.equal(large.kind, "exhausted");
 });
+
+test("an error with ever so much to say fits the trailers, and the connection lives on", async (t) => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({ subject: `${n}`.repeat(60), description: "größer 🐟".repeat(50) }));
+  const { inventory } = await start(t, {
+    getProduct: async () => ({ product: { sku: "A" } }),
+    getReservation: () =>
+      Promise.reject(
+        new AppError({
+          kind: "precondition",
+          reason: "TEST_REASON",
+          domain: "shoal.test",
+          message: "größer 🐟".repeat(5_000),
+          metadata: Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`key${n}`, "v".repeat(1_000)])),
+          preconditions: many(5_000),
+        }),
+      ),
+  });
+  await inventory.getProduct({ sku: "A" });
+  const refused = inventory.batchGetProducts({ skus: Array.from({ length: 5_000 }, (_, n) => `!${n}`) });
+  const large = inventory.getReservation({ reservationId: "r" });
+  const innocent = inventory.getProduct({ sku: "A" });
+  await assert.rejects(refused, (error) => {
+    assert.ok(isAppError(error, "INVALID_REQUEST"));
+    assert.ok(error.violations.length > 1);
+    assert.match(error.violations.at(-1)?.description ?? "", /^and \d+ more$/);
+    return true;
+  });
+  await assert.rejects(large, (error) => isAppError(error, "TEST_REASON") && error.message.endsWith("…"));
+  assert.equal((await innocent).product?.sku, "A");
+});
+
+test("thousands of callers that give up at once take nobody else's call with them", async (t) => {
+  const release = Promise.withResolvers<void>();
+  const { inventory } = await start(t, {
+    getProduct: async (_, { signal }) => {
+      await once(signal, "abort");
+      return {};
+    },
+    getReservation: async () => {
+      await release.promise;
+      return { reservation: { id: "r" } };
+    },
+  });
+  const innocent = inventory.getReservation({ reservationId: "r" });
+  for (let round = 1; round <= 5; round += 1) {
+    const controller = new AbortController();
+    const calls = Array.from({ length: 500 }, () => inventory.getProduct({ sku: "A" }, { signal: controller.signal }));
+    const settled = Promise.allSettled(calls);
+    await sleep(50);
+    controller.abort();
+    await settled;
+  }
+  release.resolve();
+  assert.equal((await innocent).reservation?.id, "r");
+});

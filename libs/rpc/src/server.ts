@@ -90,6 +90,7 @@ export function createServer(options: ServerOptions): RpcServer {
     // One socket must not be shared by two servers that both believe to have the port.
     "grpc.so_reuseport": 0,
   });
+  allowResets(server);
   const draining = new AbortController();
   const running = new Set<() => void>();
   const hooks: Hooks = { errorDomain, draining: draining.signal, onCallEnd: onCallEnd ?? (() => {}), running };
@@ -122,6 +123,19 @@ export function createServer(options: ServerOptions): RpcServer {
       return { forced };
     },
   };
+}
+
+/**
+ * Callers that give up together, as they do when something behind this server is slow, reset many streams at once. By
+ * Node's default (1,000 at once, 33 a second) that ends their connection and every other call on it. These bounds still
+ * end a flood that is meant as one.
+ */
+const streamResets = { streamResetBurst: 20_000, streamResetRate: 2_000 };
+
+/** grpc-js has no option for it; what it hands to Node's HTTP/2 server is this field. A test sees that it still is. */
+function allowResets(server: Server): void {
+  const { commonServerOptions } = server as unknown as { commonServerOptions: object };
+  Object.assign(commonServerOptions, streamResets);
 }
 
 /** How long connections may take to close once their calls have been ended, in milliseconds. */

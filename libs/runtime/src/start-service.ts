@@ -47,7 +47,7 @@ export async function startService<S extends ServiceSettings>(
     const server = createServer({
       services,
       errorDomain: `shoal.${definition.name}`,
-      onCallEnd: (end) => logCall(log, end),
+      onCallEnd: createCallLog(log),
     });
     lifecycle.onStop("gRPC server", async () => {
       const { forced } = await server.drain(settings.drainTimeoutMs);
@@ -66,10 +66,34 @@ export async function startService<S extends ServiceSettings>(
   }
 }
 
-function logCall(log: Logger, { path, code, durationMs, context, error }: CallEnd): void {
-  const line = { method: path, code, durationMs: Math.round(durationMs * 1_000) / 1_000, requestId: context.requestId };
-  if (code === "INTERNAL") log.error({ ...line, err: error }, "a call failed unexpectedly");
-  else log.debug(line, "call");
+/** At most one line in this time, in milliseconds, for each code that many calls fail with when something is away. */
+const outageLogIntervalMs = 1_000;
+
+/** Logs calls: unexpected failures always, those of an outage at intervals with a count, the others for debugging. */
+function createCallLog(log: Logger): (end: CallEnd) => void {
+  const outages = new Map([
+    ["UNAVAILABLE", { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }],
+    ["RESOURCE_EXHAUSTED", { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }],
+  ]);
+  return ({ path, code, durationMs, context, error }) => {
+    const line = {
+      method: path,
+      code,
+      durationMs: Math.round(durationMs * 1_000) / 1_000,
+      requestId: context.requestId,
+    };
+    if (code === "INTERNAL") return log.error({ ...line, err: error }, "a call failed unexpectedly");
+    const outage = outages.get(code);
+    if (outage === undefined) return log.debug(line, "call");
+    const now = performance.now();
+    if (now - outage.loggedAt < outageLogIntervalMs) {
+      outage.unlogged += 1;
+      return;
+    }
+    log.warn({ ...line, err: error, unlogged: outage.unlogged }, "a call failed for want of something");
+    outage.loggedAt = now;
+    outage.unlogged = 0;
+  };
 }
 
 /** The system's error in words that say what to do. */

@@ -35,3 +35,11 @@ test("keeps the stack of an error and of its cause", () => {
   const [line] = lines as { err: { stack: string } }[];
   assert.match(line?.err.stack ?? "", /outer[\s\S]*inner/);
 });
+
+test("drops the statement, with the values in it, from a database driver's error", () => {
+  const { lines, destination } = collect();
+  const error = Object.assign(new Error("Unknown column"), { sql: "insert … 'ada@example.com'", errno: 1054 });
+  createLogger("user", "info", destination).error({ err: error }, "it failed");
+  assert.equal(JSON.stringify(lines).includes("ada@example.com"), false);
+  assert.equal((lines[0]?.["err"] as { errno: number } | undefined)?.errno, 1054);
+});

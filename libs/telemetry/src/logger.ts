@@ -1,5 +1,5 @@
 import { currentContext } from "@shoal/kernel";
-import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
+import { type DestinationStream, type Logger as PinoLogger, pino, stdSerializers, stdTimeFunctions } from "pino";
 
 /** A structured logger: `log.info({ orderId }, "order placed")`. */
 export type Logger = PinoLogger;
@@ -9,7 +9,8 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 
 /**
  * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by
- * name, service, and, while a call is served, its request id. Errors under the key `err` keep stack and cause.
+ * name, service, and, while a call is served, its request id. Errors under the key `err` keep stack and cause, and lose
+ * the statement that a database driver puts on them.
  * Lines are written at once, so none is lost when the process ends. Nobody needs to close it.
  */
 export function createLogger(service: string, level: LogLevel, destination?: DestinationStream): Logger {
@@ -17,6 +18,7 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     level,
     base: { service },
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { err: withoutStatement },
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: () => {
       const context = currentContext();
@@ -24,4 +26,17 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
+}
+
+/** Database drivers put the whole statement on their errors, with the values in it: other people's data. */
+function withoutStatement(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const {
+    sql: _sql,
+    sqlMessage: _message,
+    parameters: _parameters,
+    raw: _raw,
+    ...rest
+  } = stdSerializers.err(error) as Record<string, unknown>;
+  return rest;
 }
