@@ -198,6 +198,12 @@ test("a SQLite file that another process holds is waited for, then unavailable, 
   await Promise.all([holder, waiting]);
 });
 
+test("a SQLite file where no folder can be made is an error, at once", async (t) => {
+  const database = openDatabase<Tables>("sqlite:/proc/nowhere/x.db");
+  t.after(() => database.close());
+  await assert.rejects(small(database, "a"), /ENOENT.*\/proc\/nowhere/);
+});
+
 test("options out of range are refused by name", () => {
   assert.throws(() => openDatabase("sqlite:x.db", { maxConnections: 0 }), /maxConnections must be a whole number/);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -57,7 +57,7 @@ class NodeSqliteDriver implements Driver {
   }
 
   async init(): Promise<void> {
-    mkdirSync(dirname(this.#path), { recursive: true });
+    makeFolder(dirname(this.#path));
     this.#database = new DatabaseSync(this.#path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
     // From here on waiting is ours: SQLite's own would stop the event loop.
     this.#database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 0;");
@@ -137,5 +137,17 @@ class NodeSqliteConnection implements DatabaseConnection {
     statement.setReadBigInts(true);
     this.#statements.set(text, statement);
     return statement;
+  }
+}
+
+/** Level by level: Node's own recursive mkdir never returns where the system takes no folders, such as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process of the same system may have made it meanwhile.
+    if (!existsSync(path)) throw error;
   }
 }
