@@ -1,5 +1,5 @@
 import { Broadcast, repeat } from "@shoal/concurrency";
-import { systemClock } from "@shoal/kernel";
+import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import type { ServiceDefinition } from "@shoal/runtime";
 import { migrate, openDatabase } from "@shoal/storage";
 import type { InventorySettings } from "./config.ts";
@@ -30,10 +30,17 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
     const parts = { store: createSqlInventoryStore(database), clock: systemClock, onChange };
     const reservations = createReservations(parts);
 
-    const sweeper = repeat(async () => (await reservations.expireOverdue(sweepBatch)) === sweepBatch, {
-      intervalMs: settings.sweepIntervalMs,
-      onError: (err) => log.error({ err }, "the sweeper of expired holds failed; it tries again"),
-    });
+    const sweeper = repeat(
+      async (signal) => {
+        // The context carries the signal to where statements wait for their turn.
+        const context = createContext({ requestId: newId(), signal });
+        return (await runWithContext(context, () => reservations.expireOverdue(sweepBatch))) === sweepBatch;
+      },
+      {
+        intervalMs: settings.sweepIntervalMs,
+        onError: (err) => log.error({ err }, "the sweeper of expired holds failed; it tries again"),
+      },
+    );
     lifecycle.onStop("sweeper", () => sweeper.stop());
 
     return [

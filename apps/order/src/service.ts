@@ -1,7 +1,7 @@
 import { Broadcast, repeat } from "@shoal/concurrency";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { systemClock } from "@shoal/kernel";
+import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import { createClient } from "@shoal/rpc";
 import type { ServiceDefinition } from "@shoal/runtime";
 import { migrate, openDatabase } from "@shoal/storage";
@@ -44,11 +44,13 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     });
 
     const settler = repeat(
-      async () => {
-        const looked = await orders.settleOverdue(settleBatch, ({ id }, err) => {
+      async (signal) => {
+        const onOrderError = ({ id }: Order, err: unknown) =>
           log.warn({ err, orderId: id }, "an order could not be settled; it is tried again later");
-        });
-        return looked === settleBatch;
+        // The context carries the signal to the calls of other services.
+        const context = createContext({ requestId: newId(), signal });
+        const found = await runWithContext(context, () => orders.settleOverdue(settleBatch, onOrderError, signal));
+        return found === settleBatch;
       },
       {
         intervalMs: settings.settleIntervalMs,

@@ -17,7 +17,7 @@ export interface Order {
    * the two leaves a note of what is to be finished.
    */
   readonly intent: Intent | undefined;
-  /** Of the confirmation, begun or done. */
+  /** Of the confirmation that was begun. It has paid for the order if the order is confirmed, and else is to be looked into. */
   readonly paymentReference: string | undefined;
   readonly lines: readonly OrderLine[];
   readonly total: Money;

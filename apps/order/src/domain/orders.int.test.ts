@@ -8,6 +8,8 @@ import { createOrders } from "./orders.ts";
 import type { StockHolds } from "./ports.ts";
 
 const lines = [{ sku: "TEA", quantity: 2 }];
+/** Of work that is not stopped. */
+const never = new AbortController().signal;
 const unitPrice = { minorUnits: 450n, currency: "EUR" };
 
 /** An inventory that holds whatever is asked for and, told to, fails once before or after it has done its work. */
@@ -82,9 +84,13 @@ for (const engine of storageEngines) {
       now += ms;
     };
     const settle = () =>
-      orders.settleOverdue(10, (_, error) => {
-        throw error;
-      });
+      orders.settleOverdue(
+        10,
+        (_, error) => {
+          throw error;
+        },
+        never,
+      );
     return { orders, store, inventory, changes, pass, settle };
   };
   const it = (does: string, run: (parts: Awaited<ReturnType<typeof build>>) => Promise<void>) =>
@@ -164,11 +170,14 @@ for (const engine of storageEngines) {
     assert.deepEqual(changes, [`${id} placed`, `${id} expired`]);
   });
 
-  it("a confirmation that comes too late ends the order as expired", async ({ orders, pass }) => {
+  it("a confirmation that comes too late ends the order as expired, and keeps its payment reference", async ({
+    orders,
+    pass,
+  }) => {
     const { id } = await orders.place("ada", "k", lines);
     pass(60_000);
     await fails(orders.confirm(id, "pay-1"), "ORDER_EXPIRED");
-    assert.deepEqual([(await orders.get(id)).status, (await orders.get(id)).paymentReference], ["expired", undefined]);
+    assert.deepEqual([(await orders.get(id)).status, (await orders.get(id)).paymentReference], ["expired", "pay-1"]);
   });
 
   for (const when of ["before", "after"] as const)
@@ -202,7 +211,7 @@ for (const engine of storageEngines) {
     const { id } = await orders.place("ada", "k3", lines);
     pass(60_000);
     const failed: string[] = [];
-    const settleTwo = () => orders.settleOverdue(2, (order) => failed.push(order.id));
+    const settleTwo = () => orders.settleOverdue(2, (order) => failed.push(order.id), never);
     assert.equal(await settleTwo(), 2);
     assert.equal(await settleTwo(), 1);
     assert.equal((await orders.get(id)).status, "expired");
@@ -215,6 +224,13 @@ for (const engine of storageEngines) {
       (await orders.list("ada", undefined, 10)).map(({ status }) => status),
       ["expired", "expired", "expired"],
     );
+  });
+
+  it("stops between two orders when it is told to", async ({ orders, store, pass }) => {
+    for (const key of ["k1", "k2"]) await orders.place("ada", key, lines);
+    pass(60_000);
+    await orders.settleOverdue(10, () => assert.fail(), AbortSignal.abort());
+    assert.equal((await store.findUnsettled(Number.MAX_SAFE_INTEGER, 10)).length, 2);
   });
 
   it("an order's time runs by the order service's clock, whatever the inventory's says", async (parts) => {

@@ -130,15 +130,22 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
 
     /**
      * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers how
-     * many it looked at. One that fails is reported to `onError` and postponed.
+     * many it found. One that fails is reported to `onError` and postponed. When `signal` aborts it begins no other.
      */
-    settleOverdue: async (limit: number, onError: (order: Order, error: unknown) => void): Promise<number> => {
+    settleOverdue: async (
+      limit: number,
+      onError: (order: Order, error: unknown) => void,
+      signal: AbortSignal,
+    ): Promise<number> => {
       const unsettled = await store.findUnsettled(clock.now(), limit);
       for (const order of unsettled) {
+        if (signal.aborted) break;
         const { id, intent } = order;
         try {
           await settle(id, intent, intent === "confirm" ? await stock.confirm(id) : await stock.release(id));
         } catch (error) {
+          // Cut off, not failed: it keeps its turn.
+          if (signal.aborted) break;
           onError(order, error);
           await store.postpone(id, clock.now() + postponedForMs);
         }

@@ -89,12 +89,7 @@ export function createSqlOrderStore(database: Database<OrderTables>): OrderStore
     end: async (id, status, nowMs) => {
       const { numUpdatedRows } = await db
         .updateTable("orders")
-        .set({
-          status,
-          intent: null,
-          updated_at_ms: BigInt(nowMs),
-          ...(status !== "confirmed" && { payment_reference: null }),
-        })
+        .set({ status, intent: null, updated_at_ms: BigInt(nowMs) })
         .where("id", "=", id)
         .where("status", "=", "placed")
         .executeTakeFirstOrThrow();
