@@ -30,10 +30,15 @@ export async function* watchOrders(
         ? [await orders.get(target.value)]
         : await orders.list(target.value ?? "", undefined, maxPastOrders);
     for (const order of past) yield { order: orderToMessage(order) };
+    // What was read may be ahead of what was queued before it.
     const known = new Map(past.map(({ id, status }) => [id, status]));
     for await (const order of changed) {
-      if (known.get(order.id) === order.status) continue;
-      known.delete(order.id);
+      const last = known.get(order.id);
+      if (last !== undefined) {
+        // An order ends once: after its end there is nothing new about it.
+        if (last === order.status || last !== "placed") continue;
+        known.set(order.id, order.status);
+      }
       yield { order: orderToMessage(order) };
     }
   } catch (error) {
