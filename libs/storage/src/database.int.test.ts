@@ -204,6 +204,62 @@ test("a SQLite file where no folder can be made is an error, at once", async (t)
   await assert.rejects(small(database, "a"), /ENOENT.*\/proc\/nowhere/);
 });
 
+test(
+  "a MySQL statement is stopped in the server when its call ends, and the connection goes on",
+  needsDatabaseServer(),
+  async (t) => {
+    const [, engine] = storageEngines;
+    assert.ok(engine);
+    const { database } = await open(t, engine, { maxConnections: 1 });
+    const root = await createConnection((await databaseServer()) ?? "");
+    t.after(() => root.end());
+    const marked = async () => {
+      const [rows] = await root.query(
+        "select id from information_schema.processlist where info like '%shoal-marked%' and info not like '%processlist%'",
+      );
+      return (rows as unknown[]).length;
+    };
+    for (let round = 0; round < 5; round += 1) {
+      const controller = new AbortController();
+      const context = createContext({ requestId: "r", signal: controller.signal });
+      const working = runWithContext(context, () =>
+        database.transaction(async (tx) => {
+          await insert({ db: tx }, "a");
+          await sql`select sleep(60) as \`shoal-marked\``.execute(tx);
+        }),
+      );
+      const failed = assert.rejects(working, (error) => isAppError(error, "CALL_ENDED"));
+      while ((await marked()) === 0) await sleep(5);
+      const abortedAt = performance.now();
+      controller.abort();
+      await failed;
+      assert.ok(performance.now() - abortedAt < 5_000);
+      assert.equal(await marked(), 0);
+      assert.equal(await small(database, "a"), undefined);
+    }
+  },
+);
+
+for (const engine of storageEngines)
+  test(
+    `${engine.name} begins no statement for a call that has ended, and takes back what it did`,
+    engine.options,
+    async (t) => {
+      const { database } = await open(t, engine);
+      const controller = new AbortController();
+      const context = createContext({ requestId: "r", signal: controller.signal });
+      const working = runWithContext(context, () =>
+        database.transaction(async (tx) => {
+          await insert({ db: tx }, "a");
+          controller.abort();
+          await insert({ db: tx }, "b");
+        }),
+      );
+      await assert.rejects(working, (error) => isAppError(error, "CALL_ENDED"));
+      assert.equal(await small(database, "a"), undefined);
+    },
+  );
+
 test("options out of range are refused by name", () => {
   assert.throws(() => openDatabase("sqlite:x.db", { maxConnections: 0 }), /maxConnections must be a whole number/);
 });

@@ -1,5 +1,5 @@
-import { type Dialect, MysqlDialect } from "kysely";
-import { createPool, type TypeCastField, type TypeCastNext } from "mysql2";
+import { type Dialect, MysqlDialect, type MysqlDialectConfig } from "kysely";
+import { createConnection, createPool, type TypeCastField, type TypeCastNext } from "mysql2";
 import type { DatabaseUrl } from "./database-url.ts";
 
 /** How long to wait for the server to take a connection, in milliseconds. */
@@ -15,6 +15,9 @@ const sessionStatements = [
   "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', " +
     "time_zone = '+00:00', innodb_lock_wait_timeout = 5",
 ];
+
+/** How Kysely opens a connection to stop a statement by: besides the pool, which may be exhausted. */
+type ControlConnection = NonNullable<MysqlDialectConfig["controlConnection"]>;
 
 /** Kysely on mysql2, with at most `maxConnections` connections. Whole numbers of 64 bits are read as `bigint`. */
 export function mysqlDialect(url: DatabaseUrl & { readonly engine: "mysql" }, maxConnections: number): Dialect {
@@ -40,7 +43,7 @@ export function mysqlDialect(url: DatabaseUrl & { readonly engine: "mysql" }, ma
       });
     }
   });
-  return new MysqlDialect({ pool });
+  return new MysqlDialect({ pool, controlConnection: createConnection as ControlConnection });
 }
 
 function bigints(field: TypeCastField, next: TypeCastNext): unknown {
