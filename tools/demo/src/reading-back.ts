@@ -15,7 +15,7 @@ export interface OrdersOfStatus {
 const concurrency = 8;
 
 /** Orders a page: the most that the contract allows. */
-const pageSize = 500;
+const pageSize = 100;
 
 /** Lists all orders of these users, page by page, and adds them up by status. */
 export async function readBack(

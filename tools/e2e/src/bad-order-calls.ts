@@ -60,7 +60,9 @@ function badOrders(
     ),
     ...badUuids.map(([when, userId]) => invalid(rpc, `user id ${when}`, ["user_id"], having({ userId }))),
     invalid(rpc, "no lines", ["lines"], withLines()),
-    invalid(rpc, "too many lines", ["lines"], withLines(...skus(101).map((sku) => ({ sku, quantity: 1 })))),
+    ...[101, 10_000].map((count) =>
+      invalid(rpc, `${count} lines`, ["lines"], withLines(...skus(count).map((sku) => ({ sku, quantity: 1 })))),
+    ),
     invalid(rpc, "a SKU twice", ["lines"], withLines(...lines, ...lines)),
     ...badSkus.map(([when, sku]) =>
       invalid(rpc, `a SKU ${when}`, ["lines[1].sku"], withLines(...lines, { sku, quantity: 1 })),
@@ -150,7 +152,7 @@ function badLists({ ada, usersPageToken, ordersPageToken, othersOrdersPageToken 
     ...badUuids.map(([when, userId]) =>
       invalid("ListOrders", `user id ${when}`, ["user_id"], ({ order }) => order.listOrders({ userId })),
     ),
-    ...[-1, 501].map((pageSize) =>
+    ...[-1, 101].map((pageSize) =>
       invalid("ListOrders", `page size ${pageSize}`, ["page_size"], ({ order }) =>
         order.listOrders({ userId: ada.id, pageSize }),
       ),

@@ -49,7 +49,11 @@ export function badUserCalls({ ada, otherUser, inactive, productsPageToken }: Wo
       user.deactivateUser({ userId: unknownId }),
     ),
     invalid("BatchGetUsers", "no ids", ["user_ids"], ({ user }) => user.batchGetUsers({})),
-    invalid("BatchGetUsers", "too many ids", ["user_ids"], ({ user }) => user.batchGetUsers({ userIds: uuids(101) })),
+    ...[101, 10_000].map((count) =>
+      invalid("BatchGetUsers", `${count} ids`, ["user_ids"], ({ user }) =>
+        user.batchGetUsers({ userIds: uuids(count) }),
+      ),
+    ),
     invalid("BatchGetUsers", "an id twice", ["user_ids"], ({ user }) =>
       user.batchGetUsers({ userIds: [ada.id, ada.id] }),
     ),
@@ -90,7 +94,7 @@ export function badUserCalls({ ada, otherUser, inactive, productsPageToken }: Wo
       user.updateUser({ ...update, updateMask: { paths: ["email"] }, email: otherUser.email.toUpperCase() }),
     ),
 
-    ...[-1, 501, 2_147_483_647].map((pageSize) =>
+    ...[-1, 101, 2_147_483_647].map((pageSize) =>
       invalid("ListUsers", `page size ${pageSize}`, ["page_size"], ({ user }) => user.listUsers({ pageSize })),
     ),
     invalid("ListUsers", "page token too long", ["page_token"], ({ user }) => user.listUsers({ pageToken: long(513) })),
