@@ -4,7 +4,7 @@ import { domain } from "./product.ts";
 /** How many pieces of a SKU there are, each in exactly one of three states. */
 export interface StockLevel {
   readonly sku: string;
-  /** Can be reserved; 0 to {@link maxAvailable}. */
+  /** Can be reserved; from 0. With what is held, {@link maxUnsold} at the most. */
   readonly available: number;
   /** In reservations that have not ended. */
   readonly held: number;
@@ -26,13 +26,13 @@ export interface Adjustment {
   readonly createdAtMs: number;
 }
 
-/** The most pieces of one SKU that may be available. */
-export const maxAvailable = 1_000_000_000_000;
+/** The most pieces of one SKU that may be available and held together: what is held can always be given back. */
+export const maxUnsold = 1_000_000_000_000;
 
-/** Throws when `delta` would leave fewer than 0 pieces available, or more than {@link maxAvailable}. */
-export function requireAdjustable({ sku, available }: StockLevel, delta: number): void {
+/** Throws when `delta` would leave fewer than 0 pieces available, or more than {@link maxUnsold} available and held. */
+export function requireAdjustable({ sku, available, held }: StockLevel, delta: number): void {
   if (available + delta < 0) throw insufficientStock([{ sku, requested: -delta, available }]);
-  if (available + delta > maxAvailable) throw stockLimitExceeded(sku);
+  if (available + held + delta > maxUnsold) throw stockLimitExceeded(sku);
 }
 
 /** FAILED_PRECONDITION: fewer pieces are available than were asked for, of one SKU or more. */
@@ -56,15 +56,15 @@ export function insufficientStock(
   });
 }
 
-/** FAILED_PRECONDITION: more pieces would be available than can be counted. */
+/** FAILED_PRECONDITION: more pieces would be available and held than can be counted. */
 export function stockLimitExceeded(sku: string): AppError {
-  const description = `at most ${maxAvailable} pieces may be available`;
+  const description = `at most ${maxUnsold} pieces may be available and held`;
   return new AppError({
     kind: "precondition",
     reason: "STOCK_LIMIT_EXCEEDED",
     domain,
     message: `${sku}: ${description}`,
-    metadata: { sku, limit: String(maxAvailable) },
+    metadata: { sku, limit: String(maxUnsold) },
     preconditions: [{ subject: sku, description }],
   });
 }

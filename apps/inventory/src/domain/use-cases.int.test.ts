@@ -232,4 +232,19 @@ for (const engine of storageEngines) {
       ["created", "DUPLICATE_LINE", "STOCK_LIMIT_EXCEEDED"],
     );
   });
+
+  it("held pieces count toward the limit, so that giving them back cannot pass it", async (parts) => {
+    const { stock, product, reservations, level } = parts;
+    await product("FULL", 1_000_000_000);
+    for (let n = 0; n < 998; n += 1) await stock.adjust({ id: `a${n}`, sku: "FULL", delta: 1_000_000_000, reason: "" });
+    await reservations.reserve("r", [{ sku: "FULL", quantity: 1_000_000 }], 60_000);
+    await stock.adjust({ id: "last", sku: "FULL", delta: 1_000_000_000, reason: "" });
+    for (const delta of [1, 1_000_000])
+      await assert.rejects(stock.adjust({ id: "more", sku: "FULL", delta, reason: "" }), (error) =>
+        isAppError(error, "STOCK_LIMIT_EXCEEDED"),
+      );
+    await reservations.release("r");
+    assert.deepEqual(await level("FULL"), [1_000_000_000_000, 0, 0]);
+    await stock.adjust({ id: "less", sku: "FULL", delta: -1, reason: "" });
+  });
 }

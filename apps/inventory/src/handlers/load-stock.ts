@@ -18,18 +18,27 @@ const batchSize = 100;
 /** Rejected lines that the summary lists. */
 const maxListed = 1_000;
 
-/** Reads a whole load, batch by batch, and sums up what became of its lines. */
+/** Lines of one load; their SKUs are remembered while it is read. */
+const maxLoadLines = 1_000_000;
+
+/** Characters of a rejected line's SKU that are answered. */
+const maxSkuLength = 64;
+
+/** Reads a whole load of up to `maxLines`, batch by batch, and sums up what became of its lines. */
 export async function loadStock(
   stock: StockKeeping,
   requests: AsyncIterable<LoadStockRequest>,
+  maxLines = maxLoadLines,
 ): Promise<MessageInitShape<typeof LoadStockResponseSchema>> {
   const counts = { received: 0n, created: 0n, updated: 0n, unchanged: 0n, rejected: 0n };
   const rejectedLines: MessageInitShape<typeof RejectedLineSchema>[] = [];
   const reject = (lineNumber: bigint, sku: string, reason: string, message: string) => {
     counts.rejected += 1n;
-    if (rejectedLines.length < maxListed) rejectedLines.push({ lineNumber, sku: sku.slice(0, 64), reason, message });
+    if (rejectedLines.length < maxListed)
+      rejectedLines.push({ lineNumber, sku: firstCharacters(sku, maxSkuLength), reason, message });
   };
 
+  const seen = new Set<string>();
   let loadId: string | undefined;
   let batch: { readonly lineNumber: bigint; readonly line: LoadLine }[] = [];
   const flush = async () => {
@@ -47,14 +56,26 @@ export async function loadStock(
     }
   };
 
+  /** Ends the load; the lines before are loaded all the same. */
+  const refuse = async (error: AppError): Promise<never> => {
+    await flush();
+    throw error;
+  };
+
   for await (const request of requests) {
     loadId ??= request.loadId;
-    if (request.loadId !== loadId) throw loadIdChanged(loadId);
+    if (request.loadId !== loadId) await refuse(loadIdChanged(loadId));
+    if (counts.received >= maxLines) await refuse(loadTooLarge(maxLines));
     counts.received += 1n;
     const line = request.line ?? create(LoadStockLineSchema);
     const problem = problemOf(line);
     if (problem !== undefined) reject(counts.received, line.sku, "INVALID_LINE", problem);
-    else batch.push({ lineNumber: counts.received, line: toLoadLine(line) });
+    else if (seen.has(line.sku))
+      reject(counts.received, line.sku, "DUPLICATE_LINE", "this SKU stands on an earlier line");
+    else {
+      seen.add(line.sku);
+      batch.push({ lineNumber: counts.received, line: toLoadLine(line) });
+    }
     if (batch.length === batchSize) await flush();
   }
   await flush();
@@ -62,6 +83,12 @@ export async function loadStock(
     ...counts,
     rejectedLines: rejectedLines.sort((a, b) => Number((a.lineNumber ?? 0n) - (b.lineNumber ?? 0n))),
   };
+}
+
+/** The first `count` characters of a text, none of them cut in two. */
+function firstCharacters(text: string, count: number): string {
+  // A character is one or two units of a JavaScript string.
+  return [...text.slice(0, 2 * count)].slice(0, count).join("");
 }
 
 /** What the contract's rules have against a line. */
@@ -87,5 +114,16 @@ function loadIdChanged(loadId: string): AppError {
     domain,
     message: `load_id: ${description}; the lines before this one are loaded`,
     violations: [{ field: "load_id", description }],
+  });
+}
+
+function loadTooLarge(maxLines: number): AppError {
+  const description = `a load has at most ${maxLines} lines; bring the others under another load id`;
+  return new AppError({
+    kind: "invalid",
+    reason: "LOAD_TOO_LARGE",
+    domain,
+    message: `line: ${description}; the lines before this one are loaded`,
+    violations: [{ field: "line", description }],
   });
 }
