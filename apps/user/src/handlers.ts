@@ -13,20 +13,21 @@ export function userHandlers(users: Users) {
   return implement(UserService, {
     createUser: async ({ email, displayName }) => ({ user: toMessage(await users.create(email, displayName)) }),
 
-    getUser: async ({ userId }) => ({ user: toMessage(await users.get(userId)) }),
+    getUser: async ({ userId }) => ({ user: toMessage(await users.get(canonicalUuid(userId))) }),
 
     batchGetUsers: async ({ userIds }) => {
-      const { users: found, missing } = await users.batchGet(userIds);
-      return { users: found.map(toMessage), missingUserIds: missing };
+      const sent = new Map(userIds.map((id) => [canonicalUuid(id), id]));
+      const { users: found, missing } = await users.batchGet([...sent.keys()]);
+      return { users: found.map(toMessage), missingUserIds: missing.map((id) => sent.get(id) ?? id) };
     },
 
     updateUser: async ({ userId, version, updateMask, email, displayName }) => {
       const named = new Set(updateMask?.paths);
       const change = { ...(named.has("email") && { email }), ...(named.has("display_name") && { displayName }) };
-      return { user: toMessage(await users.update(userId, version, change)) };
+      return { user: toMessage(await users.update(canonicalUuid(userId), version, change)) };
     },
 
-    deactivateUser: async ({ userId }) => ({ user: toMessage(await users.deactivate(userId)) }),
+    deactivateUser: async ({ userId }) => ({ user: toMessage(await users.deactivate(canonicalUuid(userId))) }),
 
     listUsers: async ({ pageSize, pageToken }) => {
       const limit = pageSize || defaultPageSize;
@@ -36,6 +37,11 @@ export function userHandlers(users: Users) {
       return { users: page.map(toMessage), nextPageToken };
     },
   });
+}
+
+/** A UUID of a request as it is kept: the contract lets upper case through. */
+function canonicalUuid(uuid: string): string {
+  return uuid.toLowerCase();
 }
 
 function toMessage(user: User): MessageInitShape<typeof UserSchema> {

@@ -24,3 +24,8 @@ export function orderToMessage(order: Order): MessageInitShape<typeof OrderSchem
     updateTime: timestampFromMs(order.updatedAtMs),
   };
 }
+
+/** A UUID of a request as it is kept: the contract lets upper case through. */
+export function canonicalUuid(uuid: string): string {
+  return uuid.toLowerCase();
+}

@@ -3,7 +3,7 @@ import { cutPage, decodePageToken, implement } from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { domain } from "../domain/order.ts";
 import type { Orders } from "../domain/orders.ts";
-import { orderToMessage } from "./messages.ts";
+import { canonicalUuid, orderToMessage } from "./messages.ts";
 import { placeOrders } from "./place-orders.ts";
 import { type OrderChanges, watchOrders } from "./watch-orders.ts";
 
@@ -22,12 +22,13 @@ export interface OrderParts {
 export function orderHandlers({ orders, changes, log, streamConcurrency }: OrderParts) {
   return implement(OrderService, {
     createOrder: async ({ userId, idempotencyKey, lines }) => ({
-      order: orderToMessage(await orders.place(userId, idempotencyKey, lines)),
+      order: orderToMessage(await orders.place(canonicalUuid(userId), idempotencyKey, lines)),
     }),
 
-    getOrder: async ({ orderId }) => ({ order: orderToMessage(await orders.get(orderId)) }),
+    getOrder: async ({ orderId }) => ({ order: orderToMessage(await orders.get(canonicalUuid(orderId))) }),
 
-    listOrders: async ({ userId, pageSize, pageToken }) => {
+    listOrders: async ({ userId: sentUserId, pageSize, pageToken }) => {
+      const userId = canonicalUuid(sentUserId);
       const limit = pageSize || defaultPageSize;
       const scope = ["orders", userId];
       const cursor = decodePageToken(pageToken, scope, ["number", "string"], domain);
@@ -38,10 +39,10 @@ export function orderHandlers({ orders, changes, log, streamConcurrency }: Order
     },
 
     confirmOrder: async ({ orderId, paymentReference }) => ({
-      order: orderToMessage(await orders.confirm(orderId, paymentReference)),
+      order: orderToMessage(await orders.confirm(canonicalUuid(orderId), paymentReference)),
     }),
 
-    cancelOrder: async ({ orderId }) => ({ order: orderToMessage(await orders.cancel(orderId)) }),
+    cancelOrder: async ({ orderId }) => ({ order: orderToMessage(await orders.cancel(canonicalUuid(orderId))) }),
 
     watchOrders: ({ target }, context) => watchOrders(orders, changes, target, context),
 

@@ -10,7 +10,7 @@ import { type HandlerContext, requireValid, serverDraining, statusOf } from "@sh
 import type { Logger } from "@shoal/telemetry";
 import { domain } from "../domain/order.ts";
 import type { Orders } from "../domain/orders.ts";
-import { orderToMessage } from "./messages.ts";
+import { canonicalUuid, orderToMessage } from "./messages.ts";
 
 type Response = MessageInitShape<typeof PlaceOrdersResponseSchema>;
 
@@ -28,7 +28,7 @@ export async function* placeOrders(
     const { idempotencyKey, userId, lines } = order;
     try {
       requireValid(CreateOrderRequestSchema, order, domain);
-      const placed = await orders.place(userId, idempotencyKey, lines);
+      const placed = await orders.place(canonicalUuid(userId), idempotencyKey, lines);
       return { idempotencyKey, result: { case: "order", value: orderToMessage(placed) } };
     } catch (error) {
       // The call has ended: there is nobody to answer.

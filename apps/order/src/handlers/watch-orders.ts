@@ -5,7 +5,7 @@ import { AppError } from "@shoal/kernel";
 import { type HandlerContext, serverDraining } from "@shoal/rpc";
 import { domain, type Order } from "../domain/order.ts";
 import type { Orders } from "../domain/orders.ts";
-import { orderToMessage } from "./messages.ts";
+import { canonicalUuid, orderToMessage } from "./messages.ts";
 
 /** Tells of every order that was placed or has ended. */
 export type OrderChanges = Broadcast<Order>;
@@ -20,15 +20,12 @@ export async function* watchOrders(
   target: WatchOrdersRequest["target"],
   { signal, draining }: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof WatchOrdersResponseSchema>, void, undefined> {
-  const watches = (order: Order) =>
-    target.case === "orderId" ? order.id === target.value : order.userId === target.value;
+  const id = canonicalUuid(target.value ?? "");
+  const watches = (order: Order) => (target.case === "orderId" ? order.id : order.userId) === id;
   // Subscribed before the first read: what changes meanwhile is sent again rather than missed.
   const changed = changes.subscribe(watches, AbortSignal.any([signal, draining]));
   try {
-    const past =
-      target.case === "orderId"
-        ? [await orders.get(target.value)]
-        : await orders.list(target.value ?? "", undefined, maxPastOrders);
+    const past = target.case === "orderId" ? [await orders.get(id)] : await orders.list(id, undefined, maxPastOrders);
     for (const order of past) yield { order: orderToMessage(order) };
     // What was read may be ahead of what was queued before it.
     const known = new Map(past.map(({ id, status }) => [id, status]));
