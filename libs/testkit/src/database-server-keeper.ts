@@ -20,6 +20,8 @@ const folder = mkdtempSync(join(tmpdir(), "shoal-mysql-"));
 const data = join(folder, "data");
 const log = join(folder, "server.log");
 const asUser = process.getuid?.() === 0 ? ["--user=root"] : [];
+/** Two servers that share a folder for temporary tables take each other's. */
+const environment = { ...process.env, TMPDIR: folder };
 let server: ChildProcess | undefined;
 
 process.once("disconnect", end);
@@ -44,8 +46,8 @@ function initialize(): void {
   try {
     if (isMariaDb) {
       const install = ["--auth-root-authentication-method=socket", "--skip-test-db"];
-      execFileSync(beside(binary, "mariadb-install-db"), [...common, ...install], { stdio: "pipe" });
-    } else execFileSync(binary, [...common, "--initialize-insecure"], { stdio: "pipe" });
+      execFileSync(beside(binary, "mariadb-install-db"), [...common, ...install], { stdio: "pipe", env: environment });
+    } else execFileSync(binary, [...common, "--initialize-insecure"], { stdio: "pipe", env: environment });
   } catch (error) {
     const { stdout = "", stderr = "", message } = error as Error & { stdout?: Buffer; stderr?: Buffer };
     throw new Error(`${message}\n${stdout}${stderr}`);
@@ -70,7 +72,7 @@ GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
   );
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
-    server = spawn(binary, serverArguments(port, init), { stdio: "ignore" });
+    server = spawn(binary, serverArguments(port, init), { stdio: "ignore", env: environment });
     const url = `mysql://root:${password}@127.0.0.1:${port}`;
     if (await answers(url, server)) return url;
     if (attempt === 3) throw new Error(readFileSync(log, "utf8").split("\n").slice(-20).join("\n"));
