@@ -81,6 +81,7 @@ export function createServer(options: ServerOptions): RpcServer {
   const reflected = [...services.map(({ service }) => service), health.implementation.service];
   const all = [...services, health.implementation, ...createReflection(reflected)];
   const policyOf = new Map(all.flatMap(({ service }) => [...policiesOf(service, policies)]));
+  requireOpen(policyOf);
   const server = new Server({
     "grpc.max_receive_message_length": largest(policyOf, "maxRequestBytes"),
     "grpc.max_concurrent_streams": maxStreamsPerConnection,
@@ -123,6 +124,13 @@ export function createServer(options: ServerOptions): RpcServer {
       return { forced };
     },
   };
+}
+
+/** There is no identity yet to check scopes against; a method that asks for some must not be served to everybody. */
+function requireOpen(policies: ReadonlyMap<string, MethodPolicy>): void {
+  for (const [path, { scopes }] of policies)
+    if (scopes !== undefined)
+      throw new Error(`the policy of ${path} asks for authorization, which this server cannot check yet`);
 }
 
 /**
