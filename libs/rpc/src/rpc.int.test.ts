@@ -608,3 +608,9 @@ test("thousands of callers that give up at once take nobody else's call with the
   release.resolve();
   assert.equal((await innocent).reservation?.id, "r");
 });
+
+test("a method that asks for authorization is not served, for nobody can check it yet", () => {
+  const policies = { "/grpc.health.v1.Health/Check": { scopes: ["ops"] } };
+  const create = () => createServer({ services: [], errorDomain: "shoal.test", policies });
+  assert.throws(create, /Health\/Check asks for authorization, which this server cannot check yet/);
+});
