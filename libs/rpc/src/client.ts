@@ -60,8 +60,8 @@ type Call<M> =
           : never;
 
 /**
- * A function for each method of a service: promises for single answers, generators for streams. Every failure is an
- * {@link AppError} of the kind that the service meant. Leaving a stream's loop early cancels its call.
+ * A function for each method of a service: promises for single answers, generators for streams. Every failure of a call
+ * is an {@link AppError} of the kind that the service meant; a request that its fields cannot hold is the codec's error. Leaving a stream's loop early cancels its call.
  * Disposing of the client closes its connection.
  */
 export type Client<S extends DescService> = { readonly [K in keyof S["method"]]: Call<S["method"][K]> } & Disposable;
@@ -181,7 +181,7 @@ async function* responses(
   }
 }
 
-/** Sends all of `requests`. A source that fails cancels the call; a call that ends stops the source. */
+/** Sends all of `requests`. A source that fails cancels the call; a call that ends closes the source at its next item. */
 function send(
   requests: AsyncIterable<Init>,
   encodeRequest: (init: Init) => Buffer,

@@ -8,7 +8,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
-import { AppError } from "@shoal/kernel";
+import { AppError, type ErrorKind } from "@shoal/kernel";
 import { pathOf } from "./policy.ts";
 
 /** What a handler answers and a client sends: a message, or the plain object that makes one. */
@@ -43,25 +43,7 @@ export function encode(schema: DescMessage, init: Init): Buffer {
  * `invalid` (`REQUEST_MALFORMED`) for what is not such a message.
  */
 export function decodeRequest(schema: DescMessage, bytes: Buffer, maxBytes: number): Message {
-  if (bytes.length > maxBytes)
-    throw new AppError({
-      kind: "exhausted",
-      reason: "REQUEST_TOO_LARGE",
-      domain: "shoal.rpc",
-      message: `the request has ${bytes.length} bytes; this method takes ${maxBytes}`,
-      metadata: { bytes: String(bytes.length), limit: String(maxBytes) },
-    });
-  try {
-    return fromBinary(schema, bytes);
-  } catch (cause) {
-    throw new AppError({
-      kind: "invalid",
-      reason: "REQUEST_MALFORMED",
-      domain: "shoal.rpc",
-      message: `the request's bytes are not a ${schema.typeName}`,
-      cause,
-    });
-  }
+  return decode(schema, bytes, maxBytes, "request", "invalid");
 }
 
 /**
@@ -69,24 +51,30 @@ export function decodeRequest(schema: DescMessage, bytes: Buffer, maxBytes: numb
  * `internal` (`RESPONSE_MALFORMED`) for what is not such a message.
  */
 export function decodeResponse(schema: DescMessage, bytes: Buffer, maxBytes: number): Message {
+  return decode(schema, bytes, maxBytes, "response", "internal");
+}
+
+function decode(
+  schema: DescMessage,
+  bytes: Buffer,
+  maxBytes: number,
+  what: "request" | "response",
+  malformed: ErrorKind,
+): Message {
+  const domain = "shoal.rpc";
   if (bytes.length > maxBytes)
     throw new AppError({
       kind: "exhausted",
-      reason: "RESPONSE_TOO_LARGE",
-      domain: "shoal.rpc",
-      message: `the response has ${bytes.length} bytes; at most ${maxBytes} are taken`,
+      reason: `${what.toUpperCase()}_TOO_LARGE`,
+      domain,
+      message: `the ${what} has ${bytes.length} bytes; at most ${maxBytes} are taken`,
       metadata: { bytes: String(bytes.length), limit: String(maxBytes) },
     });
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {
-    throw new AppError({
-      kind: "internal",
-      reason: "RESPONSE_MALFORMED",
-      domain: "shoal.rpc",
-      message: `the response's bytes are not a ${schema.typeName}`,
-      cause,
-    });
+    const message = `the ${what}'s bytes are not a ${schema.typeName}`;
+    throw new AppError({ kind: malformed, reason: `${what.toUpperCase()}_MALFORMED`, domain, message, cause });
   }
 }
 

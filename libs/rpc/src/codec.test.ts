@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GetUserRequestSchema, UpdateUserRequestSchema } from "@shoal/contracts/user/v1/user_service";
+import { AppError } from "@shoal/kernel";
+import { decodeRequest, decodeResponse, encode } from "./codec.ts";
+
+const bytes = encode(GetUserRequestSchema, { userId: "ada" });
+const broken = Buffer.from([0x0a, 0xff, 0xff]);
+const fails = (work: () => unknown, kind: string, reason: string) =>
+  assert.throws(work, (error) => error instanceof AppError && error.kind === kind && error.reason === reason, reason);
+
+test("what is written is read back, up to exactly as many bytes as are taken", () => {
+  const read = decodeRequest(GetUserRequestSchema, bytes, bytes.length);
+  assert.deepEqual(read, { $typeName: "shoal.user.v1.GetUserRequest", userId: "ada" });
+  assert.deepEqual(decodeResponse(GetUserRequestSchema, bytes, bytes.length), read);
+});
+
+test("too many bytes, and bytes that are no such message, are told apart by who sent them", () => {
+  fails(() => decodeRequest(GetUserRequestSchema, bytes, bytes.length - 1), "exhausted", "REQUEST_TOO_LARGE");
+  fails(() => decodeResponse(GetUserRequestSchema, bytes, bytes.length - 1), "exhausted", "RESPONSE_TOO_LARGE");
+  fails(() => decodeRequest(GetUserRequestSchema, broken, 100), "invalid", "REQUEST_MALFORMED");
+  fails(() => decodeResponse(GetUserRequestSchema, broken, 100), "internal", "RESPONSE_MALFORMED");
+});
+
+test("a value that its field cannot hold is refused", () => {
+  assert.throws(() => encode(UpdateUserRequestSchema, { version: 2 ** 40 }), /int32/);
+});
