@@ -46,7 +46,7 @@ for (const engine of storageEngines)
       services: [implement(InventoryService, handlers as unknown as ServiceHandlers<typeof InventoryService>)],
       errorDomain: "shoal.inventory",
     });
-    const port = await inventory.listen("127.0.0.1", 0);
+    const port = await inventory.listen({ host: "127.0.0.1", port: 0 });
     t.after(() => inventory.drain(0));
 
     const settings = readSettings("SHOAL_ORDER_", declaredSettings, {

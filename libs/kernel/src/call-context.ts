@@ -3,6 +3,14 @@ import { AsyncLocalStorage } from "node:async_hooks";
 /** What is given up first when there is too much to do: sheddable before default before critical. */
 export type Priority = "critical" | "default" | "sheddable";
 
+/** Who is calling, as a server has found out. */
+export interface Identity {
+  /** Names the caller: a user's id, a service's name. */
+  readonly subject: string;
+  /** What it may do. */
+  readonly scopes: ReadonlySet<string>;
+}
+
 /**
  * What is true for everything done on behalf of one call. It is ambient: carried by AsyncLocalStorage from the
  * server's first interceptor on, read by clients and drivers, and passed through no signature.
@@ -19,6 +27,8 @@ export interface CallContext {
   readonly baggage: ReadonlyMap<string, string>;
   /** The caller's place in a trace, as in W3C Trace Context. */
   readonly traceparent: string | undefined;
+  /** Who is calling; does not cross the wire: each service finds it out for itself. */
+  readonly identity: Identity | undefined;
   /** Names the one effect that the caller wants, however often it asks. */
   readonly idempotencyKey: string | undefined;
 }
@@ -48,6 +58,7 @@ export function createContext(init: Partial<CallContext> & Pick<CallContext, "re
     priority: "default",
     baggage: new Map(),
     traceparent: undefined,
+    identity: undefined,
     idempotencyKey: undefined,
     ...init,
   };

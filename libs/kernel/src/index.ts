@@ -3,6 +3,7 @@ export {
   type CallContext,
   createContext,
   currentContext,
+  type Identity,
   type Priority,
   runWithContext,
 } from "./call-context.ts";

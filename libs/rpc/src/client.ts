@@ -1,4 +1,3 @@
-import type { Writable } from "node:stream";
 import type {
   DescMethod,
   DescMethodBiDiStreaming,
@@ -10,39 +9,80 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import {
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  credentials,
-  Client as GrpcClient,
-  Metadata,
-  type ServiceError,
-} from "@grpc/grpc-js";
-import { AppError, currentContext, requireInteger } from "@shoal/kernel";
-import { decodeResponse, encode, type Init, methodDefinition } from "./codec.ts";
-import { fromServiceError } from "./errors.ts";
+import { Channel, type ChannelOptions, compressionAlgorithms, credentials, type Metadata } from "@grpc/grpc-js";
+import { requireInteger } from "@shoal/kernel";
+import { requireChannelOptions } from "./channel-options.ts";
+import { attempt, ClientCall, type ClientContext } from "./client-call.ts";
+import type { Init } from "./codec.ts";
+import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
+import { compose, type Middleware } from "./middleware.ts";
 import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
 import { serviceConfigOf } from "./service-config.ts";
-import { readResponses, writeAll } from "./streams.ts";
-import { writeContext } from "./wire-context.ts";
+import { type ClientTls, clientCredentials } from "./tls.ts";
+
+/** A layer around the calls of a client. */
+export type ClientMiddleware = Middleware<ClientContext>;
 
 /** How a client reaches its service. */
 export interface ClientOptions {
-  /** `HOST:PORT`; an IPv6 address in brackets. */
+  /**
+   * `HOST:PORT` (an IPv6 address in brackets), `unix:PATH`, or several addresses as
+   * `ipv4:ADDRESS:PORT,ADDRESS:PORT`.
+   */
   readonly address: string;
+  /** How the server's certificate is checked. Not set: the connection is not encrypted. */
+  readonly tls?: ClientTls;
+  /** Which of several addresses a call goes to: all to the first that answers, or to each in turn. */
+  readonly balancing?: "pick_first" | "round_robin";
   /** What this deployment sets otherwise than the contract. */
   readonly policies?: PolicyOverrides;
+  /** Layers around each call, the first outermost. Attempts that the contract's policy makes are within them. */
+  readonly middleware?: readonly ClientMiddleware[];
+  /**
+   * How requests are compressed, those of 1 KiB and more, by calls that do not say otherwise. Answers are decompressed as
+   * they come, whatever this says.
+   */
+  readonly compression?: "none" | "gzip" | "deflate";
   /** How much of the time that is left to a call its own calls leave to it, in milliseconds, 0 to 60,000. */
   readonly marginMs?: number;
+  /** How long a peer that accepts a connection may take until it talks HTTP/2, in milliseconds, 10 to 10 minutes. */
+  readonly connectTimeoutMs?: number;
+  /** How long a connection with calls may be silent before it is asked whether it lives, in milliseconds, 1,000 to 1 day. */
+  readonly keepaliveMs?: number;
+  /** How long it may take to answer that before it is closed, in milliseconds, 100 to 10 minutes. */
+  readonly keepaliveTimeoutMs?: number;
+  /** Further options of grpc-js. A name that it does not know is an error. */
+  readonly channelOptions?: ChannelOptions;
 }
 
-/** A margin of 10 ms: enough to answer before the caller stops waiting. */
-export const defaultClientOptions = Object.freeze({ marginMs: 10 });
+/**
+ * All calls to one address, no compression; a margin of 10 ms: enough to answer before the caller stops waiting; 5 seconds
+ * to connect; connections that are silent for 30 seconds have 15 seconds to answer.
+ */
+export const defaultClientOptions = Object.freeze({
+  balancing: "pick_first",
+  middleware: Object.freeze([]),
+  compression: "none",
+  marginMs: 10,
+  connectTimeoutMs: 5_000,
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 15_000,
+});
 
 /** What one call may be given. */
 export interface CallOptions {
   /** Cancels the call when it aborts. */
   readonly signal?: AbortSignal;
+  /** How long to wait for the whole call, in milliseconds, instead of what the contract says. */
+  readonly timeoutMs?: number;
+  /** Sent beside the request. Names that end in `-bin` hold Buffers. It is copied. */
+  readonly metadata?: Metadata;
+  /** Whether this call's requests are compressed, on a client with {@link ClientOptions.compression}. */
+  readonly compress?: boolean;
+  /** Called with the server's headers, before the first answer. */
+  readonly onHeaders?: (headers: Metadata) => void;
+  /** Called with the server's trailers, when the call has ended, well or badly. */
+  readonly onTrailers?: (trailers: Metadata) => void;
 }
 
 type Call<M> =
@@ -61,8 +101,8 @@ type Call<M> =
 
 /**
  * A function for each method of a service: promises for single answers, generators for streams. Every failure of a call
- * is an {@link AppError} of the kind that the service meant; a request that its fields cannot hold is the codec's error. Leaving a stream's loop early cancels its call.
- * Disposing of the client closes its connection.
+ * is an {@link AppError} of the kind that the service meant; a request that its fields cannot hold is the codec's error.
+ * Leaving a stream's loop early cancels its call. Disposing of the client closes its connection.
  */
 export type Client<S extends DescService> = { readonly [K in keyof S["method"]]: Call<S["method"][K]> } & Disposable;
 
@@ -73,182 +113,73 @@ export type Client<S extends DescService> = { readonly [K in keyof S["method"]]:
  * and an `Error` that names the method for a policy that cannot be used.
  */
 export function createClient<S extends DescService>(service: S, options: ClientOptions): Client<S> {
-  const { address, policies: overrides, marginMs } = { ...defaultClientOptions, ...options };
-  requireInteger("marginMs", marginMs, 0, 60_000);
-  const policies = policiesOf(service, overrides);
-  const grpc = new GrpcClient(address, credentials.createInsecure(), {
-    "grpc.service_config": JSON.stringify(serviceConfigOf(policies)),
+  const all = { ...defaultClientOptions, ...options };
+  requireInteger("marginMs", all.marginMs, 0, 60_000);
+  requireInteger("connectTimeoutMs", all.connectTimeoutMs, 10, 600_000);
+  requireInteger("keepaliveMs", all.keepaliveMs, 1_000, 86_400_000);
+  requireInteger("keepaliveTimeoutMs", all.keepaliveTimeoutMs, 100, 600_000);
+  requireChannelOptions(all.channelOptions);
+  const policies = policiesOf(service, all.policies);
+  const secure = all.tls === undefined ? credentials.createInsecure() : clientCredentials(all.tls);
+  const channel = new Channel(all.address, new ConnectTimeoutCredentials(secure, all.connectTimeoutMs), {
+    "grpc.service_config": JSON.stringify(serviceConfigOf(policies, all.balancing)),
     "grpc.service_config_disable_resolution": 1,
     "grpc.max_receive_message_length": largest(policies, "maxResponseBytes"),
+    "grpc.default_compression_algorithm":
+      compressionAlgorithms[all.compression === "none" ? "identity" : all.compression],
     // grpc-js would wait up to 2 minutes between attempts, and so stay away long after the service is back.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2_000,
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 15_000,
+    "grpc.keepalive_time_ms": all.keepaliveMs,
+    "grpc.keepalive_timeout_ms": all.keepaliveTimeoutMs,
     "grpc.enable_channelz": 0,
+    ...all.channelOptions,
   });
+  const run = compose(all.middleware, (context) => attempt(channel, context as ClientCall, all.marginMs));
+  const canCompress = all.compression !== "none";
   const methods = service.methods.map((method) => {
     const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
-    return [method.localName, caller(grpc, method, policy, marginMs)];
+    return [method.localName, caller(method, policy, run, canCompress)];
   });
-  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => grpc.close() };
+  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => channel.close() };
   return client as unknown as Client<S>;
 }
 
-/** The part of every grpc-js client call that can be ended. */
-interface Cancellable {
-  cancel(): void;
-}
-
-function caller(grpc: GrpcClient, method: DescMethod, policy: MethodPolicy, marginMs: number): unknown {
-  const { path, requestSerialize: serialize, responseDeserialize: deserialize } = methodDefinition(method);
-  const encodeRequest = (init: Init) => encode(method.input, init);
-  const decode = (bytes: Buffer) => decodeResponse(method.output, bytes, policy.maxResponseBytes);
-  const deadline = () => deadlineOf(policy.timeoutMs, marginMs);
-  switch (method.methodKind) {
-    case "unary":
-      return (request: Init, options?: CallOptions) =>
-        answer(options, decode, (reply) => {
-          const bytes = encodeRequest(request);
-          return grpc.makeUnaryRequest(path, serialize, deserialize, bytes, metadata(), deadline(), reply);
-        });
-    case "client_streaming":
-      return (requests: AsyncIterable<Init>, options?: CallOptions) =>
-        answer(options, decode, (reply) => {
-          const sent: Sent = { failure: undefined };
-          const settle: Reply = (error, response) => reply(sent.failure ?? error, response);
-          const call = grpc.makeClientStreamRequest(path, serialize, deserialize, metadata(), deadline(), settle);
-          send(requests, encodeRequest, call, sent);
-          return call;
-        });
-    case "server_streaming":
-      return (request: Init, options?: CallOptions) =>
-        responses(options, decode, () => {
-          const bytes = encodeRequest(request);
-          return { call: grpc.makeServerStreamRequest(path, serialize, deserialize, bytes, metadata(), deadline()) };
-        });
-    case "bidi_streaming":
-      return (requests: AsyncIterable<Init>, options?: CallOptions) =>
-        responses(options, decode, () => {
-          const call = grpc.makeBidiStreamRequest(path, serialize, deserialize, metadata(), deadline());
-          const sent: Sent = { failure: undefined };
-          send(requests, encodeRequest, call, sent);
-          return { call, sent };
-        });
-  }
-}
-
-type Reply = (error: Error | null, response?: Buffer) => void;
-type Decode = (bytes: Buffer) => Message;
-
-/** How the requests of a stream went out: the failure of their source is what the caller should see. */
-interface Sent {
-  failure: Error | undefined;
-}
-
-async function answer(
-  options: CallOptions | undefined,
-  decode: Decode,
-  start: (reply: Reply) => Cancellable,
-): Promise<Message> {
-  const signals = liveSignals(options);
-  const bytes = await new Promise<Buffer>((resolve, reject) => {
-    let stopWatching = () => {};
-    const call = start((error, response) => {
-      stopWatching();
-      if (error !== null) reject(toCallerError(error));
-      else resolve(response as Buffer);
-    });
-    stopWatching = cancelOn(signals, call);
-  });
-  return decode(bytes);
-}
-
-async function* responses(
-  options: CallOptions | undefined,
-  decode: Decode,
-  start: () => { call: ClientReadableStream<Buffer> | ClientDuplexStream<Buffer, Buffer>; sent?: Sent },
-): AsyncGenerator<Message, void, undefined> {
-  const signals = liveSignals(options);
-  const { call, sent } = start();
-  const stopWatching = cancelOn(signals, call);
-  try {
-    yield* readResponses(call, decode);
-  } catch (error) {
-    throw sent?.failure ?? toCallerError(error);
-  } finally {
-    stopWatching();
-  }
-}
-
-/** Sends all of `requests`. A source that fails cancels the call; a call that ends closes the source at its next item. */
-function send(
-  requests: AsyncIterable<Init>,
-  encodeRequest: (init: Init) => Buffer,
-  call: Writable & Cancellable,
-  sent: Sent,
-): void {
-  const ended = new AbortController();
-  call.on("status", () => ended.abort());
-  writeAll(requests, encodeRequest, call, ended.signal).then(
-    () => call.end(),
-    (error) => {
-      sent.failure = error instanceof Error ? error : new Error(String(error));
-      call.cancel();
-    },
-  );
-}
-
-/** The signals that end a call; throws when one has ended it before it began. */
-function liveSignals(options: CallOptions | undefined): readonly AbortSignal[] {
-  const signals = [options?.signal, currentContext()?.signal].filter((signal) => signal !== undefined);
-  for (const signal of signals) if (signal.aborted) throw cancelled(signal);
-  return signals;
-}
-
-function cancelOn(signals: readonly AbortSignal[], call: Cancellable): () => void {
-  const cancel = () => call.cancel();
-  for (const signal of signals) signal.addEventListener("abort", cancel, { once: true });
-  return () => {
-    for (const signal of signals) signal.removeEventListener("abort", cancel);
+function caller(
+  method: DescMethod,
+  policy: MethodPolicy,
+  run: (context: ClientContext) => Promise<void>,
+  canCompress: boolean,
+): unknown {
+  const one = (request: Init) => ({ request });
+  const many = (requests: AsyncIterable<Init>) => ({ requests });
+  const takes = method.methodKind === "unary" || method.methodKind === "server_streaming" ? one : many;
+  const begin = (input: never, options: CallOptions = {}) => {
+    if (options.compress === true && !canCompress)
+      throw new RangeError("compress: this client cannot; create it with the option compression");
+    return new ClientCall(method, policy, takes(input), options);
   };
+  if (method.methodKind === "unary" || method.methodKind === "client_streaming")
+    return async (input: never, options?: CallOptions): Promise<Message> => {
+      const call = begin(input, options);
+      await run(call);
+      return call.answer();
+    };
+  return (input: never, options?: CallOptions) => responsesOf(begin(input, options), run);
 }
 
-function cancelled(signal: AbortSignal): AppError {
-  if (signal.reason instanceof AppError) return signal.reason;
-  return new AppError({
-    kind: "cancelled",
-    reason: "CANCELLED",
-    domain: "shoal.rpc",
-    message: "the call was cancelled before it began",
-    cause: signal.reason,
-  });
-}
-
-/**
- * The lesser of the method's own timeout and what is left of the call that is being served, less a margin to answer in.
- * Throws when nothing is left: what would come too late is not begun.
- */
-function deadlineOf(timeoutMs: number, marginMs: number): { deadline?: number } {
-  const now = Date.now();
-  const at = Math.min(now + timeoutMs, (currentContext()?.deadline ?? Number.POSITIVE_INFINITY) - marginMs);
-  if (at > now) return at === Number.POSITIVE_INFINITY ? {} : { deadline: at };
-  throw new AppError({
-    kind: "timeout",
-    reason: "DEADLINE_EXCEEDED",
-    domain: "shoal.rpc",
-    message: "too little time is left for the call",
-  });
-}
-
-function metadata(): Metadata {
-  const sent = new Metadata();
-  const context = currentContext();
-  if (context !== undefined) writeContext(sent, context);
-  return sent;
-}
-
-function toCallerError(error: unknown): unknown {
-  const isServiceError = error instanceof Error && "code" in error && "details" in error && "metadata" in error;
-  return isServiceError ? fromServiceError(error as ServiceError) : error;
+/** The answers of a call, whose layers run beside their reader. A reader that leaves cancels the call. */
+async function* responsesOf(
+  call: ClientCall,
+  run: (context: ClientContext) => Promise<void>,
+): AsyncGenerator<Message, void, undefined> {
+  const running = run(call);
+  // Whoever reads is told of a failure below; who has left is not.
+  running.catch(() => {});
+  try {
+    yield* call.responses(running);
+    await running;
+  } finally {
+    call.leave();
+  }
 }

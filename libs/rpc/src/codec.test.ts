@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GetUserRequestSchema, UpdateUserRequestSchema } from "@shoal/contracts/user/v1/user_service";
 import { AppError } from "@shoal/kernel";
-import { decodeRequest, decodeResponse, encode } from "./codec.ts";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "./codec.ts";
 
-const bytes = encode(GetUserRequestSchema, { userId: "ada" });
+const bytes = encodeRequest(GetUserRequestSchema, { userId: "ada" }, 100);
 const broken = Buffer.from([0x0a, 0xff, 0xff]);
 const fails = (work: () => unknown, kind: string, reason: string) =>
   assert.throws(work, (error) => error instanceof AppError && error.kind === kind && error.reason === reason, reason);
@@ -22,6 +22,13 @@ test("too many bytes, and bytes that are no such message, are told apart by who 
   fails(() => decodeResponse(GetUserRequestSchema, broken, 100), "internal", "RESPONSE_MALFORMED");
 });
 
+test("too many bytes are not sent either", () => {
+  const init = { userId: "ada" };
+  assert.equal(encodeRequest(GetUserRequestSchema, init, bytes.length).length, bytes.length);
+  fails(() => encodeRequest(GetUserRequestSchema, init, bytes.length - 1), "exhausted", "REQUEST_TOO_LARGE");
+  fails(() => encodeResponse(GetUserRequestSchema, init, bytes.length - 1), "exhausted", "RESPONSE_TOO_LARGE");
+});
+
 test("a value that its field cannot hold is refused", () => {
-  assert.throws(() => encode(UpdateUserRequestSchema, { version: 2 ** 40 }), /int32/);
+  assert.throws(() => encodeRequest(UpdateUserRequestSchema, { version: 2 ** 40 }, 100), /int32/);
 });

@@ -11,6 +11,8 @@ import type { MethodDefinition } from "@grpc/grpc-js";
 import { AppError, type ErrorKind } from "@shoal/kernel";
 import { pathOf } from "./policy.ts";
 
+const domain = "shoal.rpc";
+
 /** What a handler answers and a client sends: a message, or the plain object that makes one. */
 export type Init = MessageInitShape<DescMessage>;
 
@@ -31,9 +33,33 @@ export function methodDefinition(method: DescMethod): MethodDefinition<Buffer, B
   };
 }
 
-/** Bytes of a message. Throws a `TypeError` or alike for a value that its field cannot hold. */
-export function encode(schema: DescMessage, init: Init): Buffer {
-  const bytes = toBinary(schema, create(schema, init));
+/**
+ * The bytes of a request. Throws an {@link AppError}, `exhausted` (`REQUEST_TOO_LARGE`), for more than `maxBytes`, and the
+ * codec's `TypeError` or alike for a value that its field cannot hold.
+ */
+export function encodeRequest(schema: DescMessage, init: Init, maxBytes: number, looks: readonly Look[] = []): Buffer {
+  return encode(schema, init, maxBytes, looks, "request");
+}
+
+/** The bytes of a response; as {@link encodeRequest}, with the reason `RESPONSE_TOO_LARGE`. */
+export function encodeResponse(schema: DescMessage, init: Init, maxBytes: number, looks: readonly Look[] = []): Buffer {
+  return encode(schema, init, maxBytes, looks, "response");
+}
+
+/** What looks at a message on its way. */
+type Look = (message: Message) => void;
+
+function encode(
+  schema: DescMessage,
+  init: Init,
+  maxBytes: number,
+  looks: readonly Look[],
+  what: "request" | "response",
+): Buffer {
+  const message = create(schema, init);
+  for (const look of looks) look(message);
+  const bytes = toBinary(schema, message);
+  if (bytes.length > maxBytes) throw tooLarge(what, bytes.length, maxBytes, "sent");
   // The same memory, seen as the Buffer that grpc-js asks for.
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -61,21 +87,23 @@ function decode(
   what: "request" | "response",
   malformed: ErrorKind,
 ): Message {
-  const domain = "shoal.rpc";
-  if (bytes.length > maxBytes)
-    throw new AppError({
-      kind: "exhausted",
-      reason: `${what.toUpperCase()}_TOO_LARGE`,
-      domain,
-      message: `the ${what} has ${bytes.length} bytes; at most ${maxBytes} are taken`,
-      metadata: { bytes: String(bytes.length), limit: String(maxBytes) },
-    });
+  if (bytes.length > maxBytes) throw tooLarge(what, bytes.length, maxBytes, "taken");
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {
     const message = `the ${what}'s bytes are not a ${schema.typeName}`;
     throw new AppError({ kind: malformed, reason: `${what.toUpperCase()}_MALFORMED`, domain, message, cause });
   }
+}
+
+function tooLarge(what: "request" | "response", bytes: number, maxBytes: number, done: "sent" | "taken"): AppError {
+  return new AppError({
+    kind: "exhausted",
+    reason: `${what.toUpperCase()}_TOO_LARGE`,
+    domain,
+    message: `the ${what} has ${bytes} bytes; at most ${maxBytes} are ${done}`,
+    metadata: { bytes: String(bytes), limit: String(maxBytes) },
+  });
 }
 
 function asIs(bytes: Buffer): Buffer {

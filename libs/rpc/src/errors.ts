@@ -1,6 +1,6 @@
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyIs, anyPack, durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
-import { Metadata, type ServiceError, type StatusObject, status } from "@grpc/grpc-js";
+import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -77,17 +77,17 @@ export function toGrpcStatus(error: unknown): StatusObject {
 }
 
 /** What a client makes of a failed call: an {@link AppError} of the same kind, with the details that were sent. */
-export function fromServiceError(error: ServiceError): AppError {
-  const details = detailsIn(error.metadata);
+export function fromStatus(end: StatusObject): AppError {
+  const details = detailsIn(end.metadata);
   const info = find(details, ErrorInfoSchema);
   const retry = find(details, RetryInfoSchema)?.retryDelay;
   const resource = find(details, ResourceInfoSchema);
-  const lost = info === undefined && isLostConnection(error);
+  const lost = info === undefined && isLostConnection(end);
   return new AppError({
-    kind: lost ? "unavailable" : (kindOfCode.get(error.code) ?? "internal"),
-    reason: info?.reason ?? (lost ? "CONNECTION_LOST" : (status[error.code] ?? "UNKNOWN")),
+    kind: lost ? "unavailable" : (kindOfCode.get(end.code) ?? "internal"),
+    reason: info?.reason ?? (lost ? "CONNECTION_LOST" : (status[end.code] ?? "UNKNOWN")),
     domain: info?.domain ?? "grpc",
-    message: error.details,
+    message: end.details,
     metadata: info?.metadata ?? {},
     violations: (find(details, BadRequestSchema)?.fieldViolations ?? []).map(({ field, description }) => ({
       field,
@@ -99,7 +99,6 @@ export function fromServiceError(error: ServiceError): AppError {
     })),
     ...(resource && { resource: { type: resource.resourceType, name: resource.resourceName } }),
     ...(retry && { retryAfterMs: durationMs(retry) }),
-    cause: error,
   });
 }
 
@@ -115,7 +114,7 @@ export function serverDraining(): AppError {
 }
 
 /** grpc-js tells a connection that broke under a call as INTERNAL; to its caller that is a service that is away. */
-function isLostConnection({ code, details }: ServiceError): boolean {
+function isLostConnection({ code, details }: StatusObject): boolean {
   return code === status.INTERNAL && /^(Received RST_STREAM with code|Session closed)/.test(details);
 }
 

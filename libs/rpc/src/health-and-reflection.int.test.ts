@@ -22,7 +22,7 @@ async function start(t: TestContext) {
   const handlers = Object.fromEntries(UserService.methods.map(({ localName }) => [localName, never]));
   const server = createServer({ services: [implement(UserService, handlers as never)], errorDomain: "shoal.test" });
   t.after(() => server.drain(0));
-  const options = { address: `127.0.0.1:${await server.listen("127.0.0.1", 0)}` };
+  const options = { address: `127.0.0.1:${await server.listen({ host: "127.0.0.1", port: 0 })}` };
   const health = createClient(Health, options);
   const reflection = createClient(ServerReflection, options);
   const alpha = createClient(ServerReflectionAlpha, options);

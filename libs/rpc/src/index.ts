@@ -1,7 +1,17 @@
-export { type Client, type ClientOptions, createClient, defaultClientOptions } from "./client.ts";
+export { Metadata } from "@grpc/grpc-js";
+export {
+  type CallOptions,
+  type Client,
+  type ClientMiddleware,
+  type ClientOptions,
+  createClient,
+  defaultClientOptions,
+} from "./client.ts";
+export type { ClientContext } from "./client-call.ts";
 export { serverDraining, statusOf } from "./errors.ts";
-export { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
+export { type HandlerContext, implement, type Peer, type PeerCertificate, type ServiceHandlers } from "./handlers.ts";
 export { createHealth, type Health } from "./health.ts";
+export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export {
   defaultMethodPolicy,
@@ -10,5 +20,13 @@ export {
   type PolicyOverrides,
   type RetryPolicy,
 } from "./policy.ts";
-export { type CallEnd, createServer, defaultServerOptions, type RpcServer, type ServerOptions } from "./server.ts";
+export {
+  createServer,
+  defaultServerOptions,
+  type ListenAddress,
+  type RpcServer,
+  type ServerOptions,
+} from "./server.ts";
+export { type CallEnd, type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server-layers.ts";
+export { type ClientTls, defaultTlsReload, type ServerTls } from "./tls.ts";
 export { requireValid } from "./validation.ts";

@@ -8,9 +8,10 @@ import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_servic
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { AppError, createContext, currentContext, type ErrorKind, isAppError, runWithContext } from "@shoal/kernel";
 import { createClient } from "./client.ts";
-import { fromServiceError } from "./errors.ts";
+import { fromStatus } from "./errors.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
-import { type CallEnd, createServer } from "./server.ts";
+import { createServer } from "./server.ts";
+import type { CallEnd } from "./server-layers.ts";
 
 const uuid = "0190a000-0000-7000-8000-000000000001";
 const watch = { skus: ["A"] };
@@ -30,7 +31,7 @@ async function start(
     errorDomain: "shoal.test",
     onCallEnd: (end) => ends.push(end),
   });
-  const port = await server.listen("127.0.0.1", 0);
+  const port = await server.listen({ host: "127.0.0.1", port: 0 });
   const options = { address: `127.0.0.1:${port}` };
   const clients = { inventory: createClient(InventoryService, options), order: createClient(OrderService, options) };
   t.after(async () => {
@@ -367,7 +368,7 @@ test("a port that is in use is told by the system's own code", async (t) => {
   const server = createServer({ services: [], errorDomain: "shoal.test" });
   t.after(() => server.drain(0));
   const { port } = other.address() as { port: number };
-  await assert.rejects(server.listen("127.0.0.1", port), { code: "EADDRINUSE" });
+  await assert.rejects(server.listen({ host: "127.0.0.1", port }), { code: "EADDRINUSE" });
 });
 
 test("draining finishes what runs and refuses what comes", async (t) => {
@@ -544,7 +545,7 @@ test("bytes that are not the method's message, or too many of them, are refused 
     new Promise<AppError>((resolve, reject) => {
       const asIs = (value: Buffer) => value;
       grpc.makeUnaryRequest("/shoal.inventory.v1.InventoryService/GetProduct", asIs, asIs, bytes, (error) =>
-        error === null ? reject(new Error("it was accepted")) : resolve(fromServiceError(error)),
+        error === null ? reject(new Error("it was accepted")) : resolve(fromStatus(error)),
       );
     });
   const malformed = await send(Buffer.from([0x0a, 0xff, 0xff]));
@@ -609,8 +610,8 @@ test("thousands of callers that give up at once take nobody else's call with the
   assert.equal((await innocent).reservation?.id, "r");
 });
 
-test("a method that asks for authorization is not served, for nobody can check it yet", () => {
+test("a method that asks for authorization is not served where nobody can tell who calls", () => {
   const policies = { "/grpc.health.v1.Health/Check": { scopes: ["ops"] } };
   const create = () => createServer({ services: [], errorDomain: "shoal.test", policies });
-  assert.throws(create, /Health\/Check asks for authorization, which this server cannot check yet/);
+  assert.throws(create, /Health\/Check asks for authorization; give the server the option identify/);
 });

@@ -1,65 +1,80 @@
 import { once } from "node:events";
-import { createServer as createTcpServer, isIPv6 } from "node:net";
+import { chmod } from "node:fs/promises";
+import { createServer as createTcpServer, isIPv6, type Server as NetServer } from "node:net";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
+  type ChannelOptions,
   Server,
   ServerCredentials,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
+  type ServerInterceptingCall,
   type ServiceDefinition,
-  type sendUnaryData,
   status,
-  type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { type CallContext, requireInteger, runWithContext } from "@shoal/kernel";
-import { createServedCall, type ServerCall } from "./call-context.ts";
-import { decodeRequest, encode, type Init, methodDefinition } from "./codec.ts";
-import { codeOf, serverDraining, toGrpcStatus } from "./errors.ts";
+import { requireInteger, runWithContext } from "@shoal/kernel";
+import { requireChannelOptions } from "./channel-options.ts";
+import { decodeRequest, encodeResponse, type Init, methodDefinition } from "./codec.ts";
+import { serverDraining, toGrpcStatus } from "./errors.ts";
+import { onRequestHeaders, tuneHttp2 } from "./grpc-js-internals.ts";
 import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
+import { compose } from "./middleware.ts";
 import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
 import { createReflection } from "./reflection.ts";
-import { readRequests, writeAll } from "./streams.ts";
-import { requireValid } from "./validation.ts";
-
-/** What became of a call, told when it has ended. */
-export interface CallEnd {
-  /** `/package.Service/Method`. */
-  readonly path: string;
-  /** The gRPC code that was answered, by name: `OK`, `NOT_FOUND`, … */
-  readonly code: string;
-  readonly durationMs: number;
-  readonly context: CallContext;
-  /** Why it failed; for `INTERNAL` this is what the caller was not told. */
-  readonly error?: unknown;
-}
+import { tidyRequestHeaders } from "./request-headers.ts";
+import { ServedCall } from "./served-call.ts";
+import { type ServerLayerOptions, serverLayers } from "./server-layers.ts";
+import { ServerStream } from "./server-stream.ts";
+import { type ServerTls, serverCredentials } from "./tls.ts";
 
 /** What a server serves, and how. */
-export interface ServerOptions {
+export interface ServerOptions extends ServerLayerOptions {
   /** The services, from {@link implement}. */
   readonly services: readonly ServiceImplementation[];
-  /** Owns the errors that the contract's rules raise, such as `shoal.order`. */
-  readonly errorDomain: string;
-  /** Told of every call that ends, health and reflection included. Must not throw. */
-  readonly onCallEnd?: (end: CallEnd) => void;
   /** What this deployment sets otherwise than the contracts. */
   readonly policies?: PolicyOverrides;
   /** Calls at once on one connection, 1 to 1,000,000. */
   readonly maxStreamsPerConnection?: number;
+  /** The most metadata that a call may bring, as HTTP/2 counts it (32 bytes an entry more), 1 KiB to 1 MiB. */
+  readonly maxMetadataBytes?: number;
+  /** How long a connection may be silent before it is asked whether it still lives, in milliseconds, 1,000 to 1 day. */
+  readonly keepaliveMs?: number;
+  /** How long it may take to answer that before it is closed, in milliseconds, 100 to 10 minutes. */
+  readonly keepaliveTimeoutMs?: number;
+  /** Further options of grpc-js (`grpc.max_connection_age_ms` and the like). A name that it does not know is an error. */
+  readonly channelOptions?: ChannelOptions;
 }
 
-/** 1,000 calls at once on a connection. */
-export const defaultServerOptions = Object.freeze({ maxStreamsPerConnection: 1_000 });
+/**
+ * 10,000 calls at work at once, 1,000 of them on one connection; 16 KiB of metadata; connections that are silent for 30
+ * seconds have 15 seconds to answer.
+ */
+export const defaultServerOptions = Object.freeze({
+  maxRunningCalls: 10_000,
+  maxStreamsPerConnection: 1_000,
+  maxMetadataBytes: 16 * 1024,
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 15_000,
+});
+
+/** Where a server listens. */
+export type ListenAddress =
+  | {
+      readonly host: string;
+      /** 0: the system chooses. */
+      readonly port: number;
+      /** Without it, connections are not encrypted. */
+      readonly tls?: ServerTls;
+    }
+  /** A Unix socket, which nobody but its owner may connect to. It must not exist yet. */
+  | { readonly path: string };
 
 /** A gRPC server with health (grpc.health.v1) and reflection (v1, v1alpha) beside its services. */
 export interface RpcServer {
   /**
-   * Listens on `host` and `port` (0: the system chooses) without TLS and reports SERVING; answers the port.
-   * Rejects with the system's error (its `code` is `EADDRINUSE` or alike) when it cannot.
+   * Listens and reports SERVING; answers the port, 0 for a Unix socket. May be called for several addresses. Rejects with
+   * the system's error (its `code` is `EADDRINUSE` or alike) when it cannot, and for certificates that are no good.
    */
-  listen(host: string, port: number): Promise<number>;
+  listen(address: ListenAddress): Promise<number>;
   /**
    * Reports NOT_SERVING, refuses new calls, lets those at work finish for at most `graceMs` and then ends them.
    * Always resolves; answers whether calls had to be ended. May be called once, listening or not.
@@ -72,43 +87,69 @@ export interface RpcServer {
  * `Error` that names the method for a policy that cannot be used.
  */
 export function createServer(options: ServerOptions): RpcServer {
-  const { services, errorDomain, onCallEnd, policies, maxStreamsPerConnection } = {
-    ...defaultServerOptions,
-    ...options,
-  };
-  requireInteger("maxStreamsPerConnection", maxStreamsPerConnection, 1, 1_000_000);
-  const health = createHealth(services.map(({ service }) => service.typeName));
-  const reflected = [...services.map(({ service }) => service), health.implementation.service];
-  const all = [...services, health.implementation, ...createReflection(reflected)];
-  const policyOf = new Map(all.flatMap(({ service }) => [...policiesOf(service, policies)]));
-  requireOpen(policyOf);
-  const server = new Server({
-    "grpc.max_receive_message_length": largest(policyOf, "maxRequestBytes"),
-    "grpc.max_concurrent_streams": maxStreamsPerConnection,
-    "grpc.enable_channelz": 0,
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 15_000,
-    // One socket must not be shared by two servers that both believe to have the port.
-    "grpc.so_reuseport": 0,
-  });
-  allowResets(server);
+  const all = { ...defaultServerOptions, ...options };
+  requireInteger("maxRunningCalls", all.maxRunningCalls, 1, 1_000_000);
+  requireInteger("maxStreamsPerConnection", all.maxStreamsPerConnection, 1, 1_000_000);
+  requireInteger("maxMetadataBytes", all.maxMetadataBytes, 1_024, 1_048_576);
+  requireInteger("keepaliveMs", all.keepaliveMs, 1_000, 86_400_000);
+  requireInteger("keepaliveTimeoutMs", all.keepaliveTimeoutMs, 100, 600_000);
+  requireChannelOptions(all.channelOptions);
+
+  const health = createHealth(all.services.map(({ service }) => service.typeName));
+  const ownServices = [
+    health.implementation,
+    ...createReflection([...all.services.map(({ service }) => service), health.implementation.service]),
+  ];
+  const implementations = [...all.services, ...ownServices];
+  const policies = new Map(implementations.flatMap(({ service }) => [...policiesOf(service, all.policies)]));
+  requireOpen(policies, all.identify === undefined ? implementations : ownServices);
+
   const draining = new AbortController();
-  const running = new Set<() => void>();
-  const hooks: Hooks = { errorDomain, draining: draining.signal, onCallEnd: onCallEnd ?? (() => {}), running };
-  for (const implementation of all) register(server, implementation, policyOf, hooks);
+  const running = new Set<ServedCall>();
+  const serve = new Map<string, Serve>();
+  const server = new Server({
+    "grpc.max_receive_message_length": largest(policies, "maxRequestBytes"),
+    "grpc.max_concurrent_streams": all.maxStreamsPerConnection,
+    "grpc.enable_channelz": 0,
+    "grpc.keepalive_time_ms": all.keepaliveMs,
+    "grpc.keepalive_timeout_ms": all.keepaliveTimeoutMs,
+    ...all.channelOptions,
+    // Calls are taken over where grpc-js offers interceptors: what it would start itself is never started.
+    interceptors: [
+      ({ path, requestStream }, wire) => {
+        const stream = new ServerStream(wire, !requestStream, serve.get(path) as Serve);
+        return stream as unknown as ServerInterceptingCall;
+      },
+    ],
+  });
+  tuneHttp2(server, all.maxMetadataBytes);
+  onRequestHeaders(server, tidyRequestHeaders);
+
+  const { errorDomain, onCallEnd, telemetry } = all;
+  const layers = serverLayers(all);
+  const ownLayers = serverLayers({ errorDomain, ...(onCallEnd && { onCallEnd }), ...(telemetry && { telemetry }) });
+  for (const implementation of implementations) {
+    const around = ownServices.includes(implementation) ? ownLayers : layers;
+    server.addService(definitionOf(implementation), {});
+    for (const [method, handler] of methodsOf(implementation)) {
+      const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
+      const run = compose(
+        around.map((layer) => layer.run),
+        (context) => work(context as ServedCall, handler),
+      );
+      serve.set(pathOf(method), (stream) => {
+        const call = new ServedCall(method, policy, stream, draining.signal);
+        running.add(call);
+        void runWithContext(call, () => answer(call, run)).finally(() => running.delete(call));
+      });
+    }
+  }
 
   return {
-    listen: async (host, port) => {
-      if (port !== 0) await requireFree(host, port);
-      const address = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-      const bound = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(address, ServerCredentials.createInsecure(), (error, boundPort) => {
-          if (error === null) resolve(boundPort);
-          else reject(new Error(`cannot listen on ${address}: ${error.message}`, { cause: error }));
-        });
-      });
+    listen: async (address) => {
+      const port = await listen(server, address);
       health.set(true);
-      return bound;
+      return port;
     },
     drain: async (graceMs) => {
       health.set(false);
@@ -117,7 +158,7 @@ export function createServer(options: ServerOptions): RpcServer {
       const forced = !(await within(graceMs, ended));
       if (forced) {
         // grpc-js's own forceShutdown ends no session while channelz is off, so the calls are ended here.
-        for (const end of running) end();
+        for (const call of running) call.abandon(serverDraining());
         await within(forceMs, ended);
       }
       server.forceShutdown();
@@ -126,24 +167,131 @@ export function createServer(options: ServerOptions): RpcServer {
   };
 }
 
-/** There is no identity yet to check scopes against; a method that asks for some must not be served to everybody. */
-function requireOpen(policies: ReadonlyMap<string, MethodPolicy>): void {
-  for (const [path, { scopes }] of policies)
-    if (scopes !== undefined)
-      throw new Error(`the policy of ${path} asks for authorization, which this server cannot check yet`);
+type Serve = (stream: ServerStream) => void;
+
+/** A method that asks for authorization must not be served to everybody where it cannot be found out who calls. */
+function requireOpen(policies: ReadonlyMap<string, MethodPolicy>, services: readonly ServiceImplementation[]): void {
+  for (const method of services.flatMap(({ service }) => service.methods))
+    if (policies.get(pathOf(method))?.scopes !== undefined)
+      throw new Error(
+        `the policy of ${pathOf(method)} asks for authorization; ` +
+          "give the server the option identify, which tells who calls (health and reflection cannot be guarded)",
+      );
 }
 
-/**
- * Callers that give up together, as they do when something behind this server is slow, reset many streams at once. By
- * Node's default (1,000 at once, 33 a second) that ends their connection and every other call on it. These bounds still
- * end a flood that is meant as one.
- */
-const streamResets = { streamResetBurst: 20_000, streamResetRate: 2_000 };
+function definitionOf({ service }: ServiceImplementation): ServiceDefinition {
+  return Object.fromEntries(service.methods.map((method) => [method.localName, methodDefinition(method)]));
+}
 
-/** grpc-js has no option for it; what it hands to Node's HTTP/2 server is this field. A test sees that it still is. */
-function allowResets(server: Server): void {
-  const { commonServerOptions } = server as unknown as { commonServerOptions: object };
-  Object.assign(commonServerOptions, streamResets);
+function methodsOf({ service, handlers }: ServiceImplementation): (readonly [DescMethod, AnyHandler])[] {
+  return service.methods.map((method) => {
+    const handler = handlers[method.localName];
+    if (handler === undefined) throw new TypeError(`${service.typeName}: no handler for ${method.name}`);
+    return [method, handler] as const;
+  });
+}
+
+/** Runs one call through all its layers, and answers it. */
+async function answer(call: ServedCall, run: (context: HandlerContext) => Promise<void>): Promise<void> {
+  try {
+    await run(call);
+    call.sendSetHeaders();
+    // The write need not be awaited: the status is sent after it.
+    if (call.answer !== undefined) void call.stream.write(call.answer);
+    call.end(ok);
+  } catch (error) {
+    call.sendSetHeaders();
+    call.end(toGrpcStatus(error));
+  }
+}
+
+const ok = { code: status.OK, details: "OK" };
+
+/** What is innermost: decodes, calls the handler, encodes. The four kinds differ only in what comes in and goes out. */
+function work(call: ServedCall, handler: AnyHandler): Promise<void> {
+  switch (call.method.methodKind) {
+    case "unary":
+      return answerOnce(call, () => handler(decode(call, call.stream.request), call));
+    case "client_streaming":
+      return answerOnce(call, () => handler(requestsOf(call), call));
+    case "server_streaming":
+      return answerMany(call, () => handler(decode(call, call.stream.request), call));
+    case "bidi_streaming":
+      return answerMany(call, () => handler(requestsOf(call), call));
+  }
+}
+
+async function answerOnce(call: ServedCall, handle: () => ReturnType<AnyHandler>): Promise<void> {
+  call.answer = encode(call, await call.untilAbandoned(handle() as Promise<Init>));
+}
+
+async function answerMany(call: ServedCall, handle: () => ReturnType<AnyHandler>): Promise<void> {
+  const send = async () => {
+    for await (const response of handle() as AsyncIterable<Init>) {
+      if (call.abortReason !== undefined) return;
+      const bytes = encode(call, response);
+      call.sendSetHeaders();
+      const room = call.stream.write(bytes);
+      if (room !== undefined) await room;
+    }
+  };
+  await call.untilAbandoned(send());
+}
+
+/** The requests of a call, decoded, until its caller ends them. Fails with the reason when the call ends before. */
+async function* requestsOf(call: ServedCall): AsyncGenerator<Message, void, undefined> {
+  for (;;) {
+    if (call.abortReason !== undefined) throw call.abortReason;
+    const bytes = await call.stream.read();
+    if (bytes === undefined) break;
+    yield decode(call, bytes);
+  }
+  // A call that is cancelled looks like one whose requests are complete until Node has closed its HTTP/2 stream, which
+  // it does right after the stream's end. What was cut off must not be taken for a whole.
+  await new Promise(setImmediate);
+  if (call.abortReason !== undefined) throw call.abortReason;
+}
+
+function decode({ method, policy, requestLooks }: ServedCall, bytes: Buffer): Message {
+  const request = decodeRequest(method.input, bytes, policy.maxRequestBytes);
+  for (const look of requestLooks) look(request);
+  return request;
+}
+
+function encode({ method, policy, responseLooks }: ServedCall, init: Init): Buffer {
+  return encodeResponse(method.output, init, policy.maxResponseBytes, responseLooks);
+}
+
+async function listen(server: Server, at: ListenAddress): Promise<number> {
+  if ("path" in at) return listenOnSocket(server, at.path);
+  const { host, port, tls } = at;
+  const credentials = tls === undefined ? ServerCredentials.createInsecure() : serverCredentials(tls);
+  if (port !== 0) await requireFree(() => createTcpServer().listen(port, host));
+  return bind(server, `${isIPv6(host) ? `[${host}]` : host}:${port}`, credentials);
+}
+
+async function listenOnSocket(server: Server, path: string): Promise<number> {
+  await requireFree(() => createTcpServer().listen(path));
+  await bind(server, `unix:${path}`, ServerCredentials.createInsecure());
+  await chmod(path, 0o600);
+  return 0;
+}
+
+function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new Error(`cannot listen on ${address}: ${error.message}`, { cause: error }));
+    });
+  });
+}
+
+/** grpc-js wraps the system's error into a text and prints it; Node's own server tells it as it is. */
+async function requireFree(listenForOnce: () => NetServer): Promise<void> {
+  const probe = listenForOnce();
+  await once(probe, "listening");
+  probe.close();
+  await once(probe, "close");
 }
 
 /** How long connections may take to close once their calls have been ended, in milliseconds. */
@@ -158,124 +306,4 @@ async function within(ms: number, done: Promise<void>): Promise<boolean> {
   const inTime = await Promise.race([done.then(() => true), late]);
   clearTimeout(timer);
   return inTime;
-}
-
-interface Hooks {
-  readonly errorDomain: string;
-  readonly draining: AbortSignal;
-  readonly onCallEnd: (end: CallEnd) => void;
-  /** For each call at work, what ends it at once. */
-  readonly running: Set<() => void>;
-}
-
-function register(
-  server: Server,
-  { service, handlers }: ServiceImplementation,
-  policies: ReadonlyMap<string, MethodPolicy>,
-  hooks: Hooks,
-): void {
-  const definition: Record<string, ReturnType<typeof methodDefinition>> = {};
-  const serving: Record<string, UntypedHandleCall> = {};
-  for (const method of service.methods) {
-    const handler = handlers[method.localName];
-    if (handler === undefined) throw new TypeError(`${service.typeName}: no handler for ${method.name}`);
-    definition[method.localName] = methodDefinition(method);
-    serving[method.localName] = adapt(method, handler, policies.get(pathOf(method)) ?? defaultMethodPolicy, hooks);
-  }
-  server.addService(definition as ServiceDefinition, serving);
-}
-
-type Reply = sendUnaryData<Buffer>;
-
-/** One handler as grpc-js calls it. The four kinds differ only in how requests come in and responses go out. */
-function adapt(method: DescMethod, handler: AnyHandler, policy: MethodPolicy, hooks: Hooks): UntypedHandleCall {
-  const decode = (bytes: Buffer): Message => {
-    const request = decodeRequest(method.input, bytes, policy.maxRequestBytes);
-    requireValid(method.input, request, hooks.errorDomain);
-    return request;
-  };
-  type Responses = AsyncIterable<Init>;
-  type Reading = ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
-  type Writing = ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
-  const requestsOf = (call: Reading, { signal }: HandlerContext) => readRequests(call, decode, signal);
-  const unary = (call: ServerCall, reply: Reply, answer: (context: HandlerContext) => Promise<Init>) =>
-    serve(method, call, policy, hooks, {
-      work: async (context) => encode(method.output, await answer(context)),
-      succeed: (response) => reply(null, response),
-      fail: (error) => reply(toGrpcStatus(error)),
-    });
-  const stream = (call: Writing, responses: (context: HandlerContext) => Responses) =>
-    serve(method, call, policy, hooks, {
-      work: (context) => writeAll(responses(context), (init) => encode(method.output, init), call, context.signal),
-      succeed: () => call.end(),
-      // grpc-js takes an error event for the status to end with, after all that has been written.
-      fail: (error) => call.emit("error", toGrpcStatus(error)),
-    });
-  switch (method.methodKind) {
-    case "unary":
-      return (call: ServerUnaryCall<Buffer, Buffer>, reply: Reply) =>
-        unary(call, reply, (context) => handler(decode(call.request), context) as Promise<Init>);
-    case "client_streaming":
-      return (call: ServerReadableStream<Buffer, Buffer>, reply: Reply) =>
-        unary(call, reply, (context) => handler(requestsOf(call, context), context) as Promise<Init>);
-    case "server_streaming":
-      return (call: ServerWritableStream<Buffer, Buffer>) =>
-        stream(call, (context) => handler(decode(call.request), context) as Responses);
-    case "bidi_streaming":
-      return (call: ServerDuplexStream<Buffer, Buffer>) =>
-        stream(call, (context) => handler(requestsOf(call, context), context) as Responses);
-  }
-}
-
-interface Course<T> {
-  readonly work: (context: HandlerContext) => Promise<T>;
-  readonly succeed: (result: T) => void;
-  readonly fail: (error: unknown) => void;
-}
-
-/** Runs one call in its context, answers it, and tells how it ended. */
-function serve<T>(method: DescMethod, call: ServerCall, policy: MethodPolicy, hooks: Hooks, course: Course<T>): void {
-  const startedAt = performance.now();
-  const { context, abort } = createServedCall(method, call, hooks.draining, policy.priority);
-  const end = (code: status, error?: unknown) => {
-    hooks.running.delete(cut);
-    hooks.onCallEnd({
-      path: pathOf(method),
-      code: status[code],
-      durationMs: performance.now() - startedAt,
-      context,
-      ...(error !== undefined && { error }),
-    });
-  };
-  const fail = (cause: unknown) => {
-    if (!hooks.running.has(cut)) return;
-    // Once the call has ended, whatever its work failed with is a consequence of that.
-    const error = context.signal.aborted ? context.signal.reason : cause;
-    course.fail(error);
-    end(codeOf(error), error);
-  };
-  const cut = () => {
-    abort(serverDraining());
-    fail(context.signal.reason);
-  };
-  hooks.running.add(cut);
-  void runWithContext(context, async () => {
-    try {
-      context.signal.throwIfAborted();
-      const result = await course.work(context);
-      if (context.signal.aborted) return fail(context.signal.reason);
-      course.succeed(result);
-      end(status.OK);
-    } catch (error) {
-      fail(error);
-    }
-  });
-}
-
-/** grpc-js wraps the system's error into a text and prints it; Node's own server tells it as it is. */
-async function requireFree(host: string, port: number): Promise<void> {
-  const probe = createTcpServer().listen(port, host);
-  await once(probe, "listening");
-  probe.close();
-  await once(probe, "close");
 }

@@ -5,7 +5,7 @@ import type { HedgingPolicy, MethodPolicy, RetryPolicy } from "./policy.ts";
  * throttling as in gRPC proposal A6: an outage uses up the tokens, and without tokens no further attempts are made.
  * Deadlines are not in it: a client sets them itself.
  */
-export function serviceConfigOf(policies: ReadonlyMap<string, MethodPolicy>): object {
+export function serviceConfigOf(policies: ReadonlyMap<string, MethodPolicy>, balancing: string): object {
   const methodConfig = [...policies].flatMap(([path, { retry, hedging }]) => {
     if (retry === undefined && hedging === undefined) return [];
     const [, service, method] = path.split("/");
@@ -14,7 +14,11 @@ export function serviceConfigOf(policies: ReadonlyMap<string, MethodPolicy>): ob
       { name, ...(retry && { retryPolicy: retryOf(retry) }), ...(hedging && { hedgingPolicy: hedgingOf(hedging) }) },
     ];
   });
-  return { loadBalancingConfig: [], methodConfig, retryThrottling: { maxTokens: 100, tokenRatio: 0.1 } };
+  return {
+    loadBalancingConfig: [{ [balancing]: {} }],
+    methodConfig,
+    retryThrottling: { maxTokens: 100, tokenRatio: 0.1 },
+  };
 }
 
 function retryOf({ maxAttempts, initialBackoffMs, maxBackoffMs, backoffMultiplier, codes }: RetryPolicy) {

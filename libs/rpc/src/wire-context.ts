@@ -17,7 +17,7 @@ const maxBaggageBytes = 8_192;
 const priorities: ReadonlySet<string> = new Set<Priority>(["critical", "default", "sheddable"]);
 
 /** The part of a context that crosses the wire as metadata. */
-export type WireContext = Omit<CallContext, "deadline" | "signal">;
+export type WireContext = Omit<CallContext, "deadline" | "signal" | "identity">;
 
 /**
  * What a caller has sent of its context. Whatever is not well formed counts as not sent: a request without an id gets

@@ -54,7 +54,7 @@ export async function startService<S extends ServiceSettings>(
       if (forced)
         log.warn({ drainTimeoutMs: settings.drainTimeoutMs }, "calls were ended: they took too long to finish");
     });
-    const grpcPort = await server.listen(settings.host, settings.grpcPort).catch((error) => {
+    const grpcPort = await server.listen({ host: settings.host, port: settings.grpcPort }).catch((error) => {
       throw listenError(error, definition.name, "GRPC_PORT", settings.grpcPort);
     });
     admin.setReady(true);

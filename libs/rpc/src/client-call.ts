@@ -1,0 +1,237 @@
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import { type Channel, Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { AppError, currentContext } from "@shoal/kernel";
+import type { CallOptions } from "./client.ts";
+import { ClientStream } from "./client-stream.ts";
+import { decodeResponse, encodeRequest, type Init } from "./codec.ts";
+import { fromStatus } from "./errors.ts";
+import type { ContextKey, ContextValues } from "./middleware.ts";
+import { type MethodPolicy, pathOf } from "./policy.ts";
+import { writeContext } from "./wire-context.ts";
+
+/** What a client's layers know of a call besides its messages. */
+export interface ClientContext extends ContextValues {
+  readonly method: DescMethod;
+  /** What its contract says of it. */
+  readonly policy: MethodPolicy;
+  /** When the call is given up: milliseconds since the epoch, `Infinity` for never. */
+  readonly deadline: number;
+  /** Sent beside the request, with the context of the call that is being served. A layer may add to it. */
+  readonly requestMetadata: Metadata;
+  /** What the server sent before its first answer, once it is there. */
+  readonly responseHeaders: Metadata | undefined;
+  /** What the server sent with the status, once it is there. */
+  readonly responseTrailers: Metadata | undefined;
+  /** Calls `look` with each request before it is sent; what it throws ends the call. */
+  onRequest(look: (request: Message) => void): void;
+  /** Calls `look` with each answer once it is decoded, before the caller gets it; what it throws ends the call. */
+  onResponse(look: (response: Message) => void): void;
+}
+
+type Look = (message: Message) => void;
+
+/** What a call sends. */
+type Input = { readonly request: Init } | { readonly requests: AsyncIterable<Init> };
+
+/** One call of a client, through all its attempts. States: begun → attempted (once or more) → ended. */
+export class ClientCall implements ClientContext {
+  readonly method: DescMethod;
+  readonly policy: MethodPolicy;
+  readonly deadline: number;
+  readonly requestMetadata: Metadata;
+  readonly input: Input;
+  readonly options: CallOptions;
+  readonly requestLooks: Look[] = [];
+  readonly responseLooks: Look[] = [];
+  responseHeaders: Metadata | undefined;
+  responseTrailers: Metadata | undefined;
+  /** The one answer, where there is one. */
+  received: Message | undefined;
+  #stream: ClientStream | undefined;
+  #onStream: ((stream: ClientStream) => void) | undefined;
+  #left = false;
+  #values: Map<ContextKey<unknown>, unknown> | undefined;
+
+  constructor(method: DescMethod, policy: MethodPolicy, input: Input, options: CallOptions) {
+    this.method = method;
+    this.policy = policy;
+    this.input = input;
+    this.options = options;
+    this.deadline = Date.now() + (options.timeoutMs ?? policy.timeoutMs);
+    this.requestMetadata = options.metadata?.clone() ?? new Metadata();
+  }
+
+  get<T>(key: ContextKey<T>): T | undefined {
+    return this.#values?.get(key) as T | undefined;
+  }
+
+  set<T>(key: ContextKey<T>, value: T): void {
+    this.#values ??= new Map();
+    this.#values.set(key, value);
+  }
+
+  onRequest(look: Look): void {
+    this.requestLooks.push(look);
+  }
+
+  onResponse(look: Look): void {
+    this.responseLooks.push(look);
+  }
+
+  /** The one answer of a call whose layers have all succeeded. */
+  answer(): Message {
+    if (this.received === undefined)
+      throw new TypeError("a layer of the client has answered nothing: it must call next");
+    return this.received;
+  }
+
+  encode(request: Init): Buffer {
+    return encodeRequest(this.method.input, request, this.policy.maxRequestBytes, this.requestLooks);
+  }
+
+  decode(bytes: Buffer): Message {
+    const response = decodeResponse(this.method.output, bytes, this.policy.maxResponseBytes);
+    for (const look of this.responseLooks) look(response);
+    return response;
+  }
+
+  /** Hands the stream of an attempt to whoever reads it. */
+  open(stream: ClientStream): void {
+    this.#stream = stream;
+    this.#onStream?.(stream);
+    if (this.#left) this.leave();
+  }
+
+  /** The answers of the attempt that is made, until the call ends. `running` is how its layers do. */
+  async *responses(running: Promise<void>): AsyncGenerator<Message, void, undefined> {
+    const opened = new Promise<ClientStream>((resolve) => {
+      this.#onStream = resolve;
+    });
+    const stream = this.#stream ?? (await Promise.race([opened, running.then(() => undefined)]));
+    if (stream === undefined) return;
+    for (let bytes = await stream.read(); bytes !== undefined; bytes = await stream.read()) yield this.decode(bytes);
+  }
+
+  /** The reader has gone: the call is of no use any more. */
+  leave(): void {
+    this.#left = true;
+    this.#stream?.cancel("the reader left the stream");
+  }
+}
+
+/** Sends a call and waits for its end; what is innermost of a client's layers. Throws an {@link AppError}. */
+export async function attempt(channel: Channel, call: ClientCall, marginMs: number): Promise<void> {
+  const signals = liveSignals(call.options);
+  const deadline = deadlineOf(call.deadline, marginMs);
+  const { method, options } = call;
+  const request = "request" in call.input ? call.encode(call.input.request) : undefined;
+  const stream = new ClientStream(channel, {
+    path: pathOf(method),
+    deadline,
+    metadata: metadataOf(call),
+    compress: options.compress ?? true,
+    onHeaders: (headers) => {
+      call.responseHeaders = headers;
+      options.onHeaders?.(headers);
+    },
+  });
+  const stopWatching = cancelOn(signals, stream);
+  const ended = stream.status();
+  const sent: Sent = { failure: undefined };
+  if (request !== undefined) stream.writeLast(request);
+  else if ("requests" in call.input) void send(call, call.input.requests, stream, sent);
+  let answer: Buffer | undefined;
+  if (method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming") call.open(stream);
+  else {
+    answer = await stream.read();
+    // Lets the status in; whatever comes before it is one answer too many.
+    if (answer !== undefined && (await stream.read()) !== undefined)
+      stream.refuse("the method gives one answer; there came a second one");
+  }
+  const end = await ended;
+  stopWatching();
+  call.responseTrailers = end.metadata;
+  options.onTrailers?.(end.metadata);
+  if (sent.failure !== undefined) throw sent.failure;
+  if (end.code !== status.OK) throw fromStatus(end);
+  if (answer !== undefined) call.received = call.decode(answer);
+  else if (method.methodKind === "unary" || method.methodKind === "client_streaming") throw fromStatus(noAnswer(end));
+}
+
+/** How the requests of a stream went out: the failure of their source is what the caller should see. */
+interface Sent {
+  failure: Error | undefined;
+}
+
+/** Sends all of `requests`. A source that fails cancels the call; a call that ends closes the source at its next item. */
+async function send(call: ClientCall, requests: AsyncIterable<Init>, stream: ClientStream, sent: Sent): Promise<void> {
+  try {
+    for await (const request of requests) {
+      if (stream.ended) return;
+      await stream.write(call.encode(request));
+      if (stream.ended) return;
+    }
+    stream.end();
+  } catch (error) {
+    sent.failure = error instanceof Error ? error : new Error(String(error));
+    stream.cancel("the source of the requests failed");
+  }
+}
+
+/** The signals that end a call; throws when one has ended it before it began. */
+function liveSignals({ signal }: CallOptions): readonly AbortSignal[] {
+  const ambient = currentContext()?.signal;
+  const signals = [];
+  if (signal !== undefined) signals.push(signal);
+  if (ambient !== undefined && ambient !== signal) signals.push(ambient);
+  for (const one of signals) if (one.aborted) throw cancelled(one);
+  return signals;
+}
+
+function cancelOn(signals: readonly AbortSignal[], stream: ClientStream): () => void {
+  if (signals.length === 0) return () => {};
+  const cancel = () => stream.cancel("the caller cancelled the call");
+  for (const signal of signals) signal.addEventListener("abort", cancel, { once: true });
+  return () => {
+    for (const signal of signals) signal.removeEventListener("abort", cancel);
+  };
+}
+
+function cancelled(signal: AbortSignal): AppError {
+  if (signal.reason instanceof AppError) return signal.reason;
+  return new AppError({
+    kind: "cancelled",
+    reason: "CANCELLED",
+    domain: "shoal.rpc",
+    message: "the call was cancelled before it began",
+    cause: signal.reason,
+  });
+}
+
+/**
+ * The lesser of the call's own deadline and that of the call that is being served, less a margin to answer in. Throws when
+ * nothing is left: what would come too late is not begun.
+ */
+function deadlineOf(own: number, marginMs: number): number {
+  const ambient = currentContext()?.deadline;
+  const deadline = ambient === undefined ? own : Math.min(own, ambient - marginMs);
+  if (deadline > Date.now()) return deadline;
+  throw new AppError({
+    kind: "timeout",
+    reason: "DEADLINE_EXCEEDED",
+    domain: "shoal.rpc",
+    message: "too little time is left for the call",
+  });
+}
+
+/** What an attempt sends: anew for each, for grpc-js adds to it. */
+function metadataOf(call: ClientCall): Metadata {
+  const context = currentContext();
+  const metadata = call.requestMetadata;
+  if (context !== undefined) writeContext(metadata, context);
+  return metadata;
+}
+
+function noAnswer(end: StatusObject): StatusObject {
+  return { ...end, code: status.INTERNAL, details: "the server ended the call well, but without the answer" };
+}

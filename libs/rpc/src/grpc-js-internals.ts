@@ -1,0 +1,36 @@
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+
+// What grpc-js has no option for. Each function leans on a private member of its exact, pinned version; a test of the
+// behaviour that it brings fails when the member goes.
+
+/**
+ * Callers that give up together, as they do when something behind this server is slow, reset many streams at once. By
+ * Node's default (1,000 at once, 33 a second) that ends their connection and every other call on it. These bounds still
+ * end a flood that is meant as one.
+ */
+const streamResets = { streamResetBurst: 20_000, streamResetRate: 2_000 };
+
+/** Sets what grpc-js hands to Node's HTTP/2 servers: the bound on resets, and the most metadata that a call may bring. */
+export function tuneHttp2(server: Server, maxMetadataBytes: number): void {
+  const { commonServerOptions } = server as unknown as { commonServerOptions: { settings?: object } };
+  const settings = { ...commonServerOptions.settings, maxHeaderListSize: maxMetadataBytes };
+  Object.assign(commonServerOptions, streamResets, { settings });
+}
+
+/** Calls `change` with the headers of each call before grpc-js reads them. */
+export function onRequestHeaders(server: Server, change: (headers: IncomingHttpHeaders) => void): void {
+  type SetupHandlers = (http2: Http2Server, interceptors: unknown) => void;
+  const internals = server as unknown as { _setupHandlers: SetupHandlers };
+  const setupHandlers = internals._setupHandlers.bind(server);
+  internals._setupHandlers = (http2, interceptors) => {
+    http2.on("stream", (_: ServerHttp2Stream, headers: IncomingHttpHeaders) => change(headers));
+    setupHandlers(http2, interceptors);
+  };
+}
+
+/** Whether the bytes that have come of a call end in the midst of a message. grpc-js drops such a message in silence. */
+export function isMidMessage(call: ServerInterceptingCallInterface): boolean {
+  const { decoder } = call as unknown as { decoder: { readState: number } };
+  return decoder.readState !== 0;
+}

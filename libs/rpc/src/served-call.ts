@@ -1,0 +1,171 @@
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import { Metadata, type status } from "@grpc/grpc-js";
+import { AppError, type Identity, type Priority } from "@shoal/kernel";
+import type { HandlerContext, Peer, PeerCertificate } from "./handlers.ts";
+import type { ContextKey } from "./middleware.ts";
+import type { MethodPolicy } from "./policy.ts";
+import type { ServerStream } from "./server-stream.ts";
+import { readContext } from "./wire-context.ts";
+
+/** How a call ends; see grpc-js. */
+interface PartialStatus {
+  readonly code: status;
+  readonly details: string;
+  readonly metadata?: Metadata;
+}
+
+type Look = (message: Message) => void;
+
+/**
+ * The context of a call that is being served. What few handlers ask for is made when it is first asked for.
+ * States: running → aborted, with the reason that its signal has.
+ */
+export class ServedCall implements HandlerContext {
+  readonly method: DescMethod;
+  readonly policy: MethodPolicy;
+  readonly stream: ServerStream;
+  readonly draining: AbortSignal;
+  readonly deadline: number;
+  readonly startedAt = performance.now();
+  readonly requestId: string;
+  readonly priority: Priority;
+  readonly baggage: ReadonlyMap<string, string>;
+  readonly traceparent: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** Set by the identity layer. */
+  identity: Identity | undefined = undefined;
+  readonly requestLooks: Look[] = [];
+  readonly responseLooks: Look[] = [];
+  /** The one answer in bytes, until it is known that the call succeeds. */
+  answer: Buffer | undefined;
+  /** Why the call was aborted. */
+  abortReason: AppError | undefined;
+  #finished = false;
+  #onAbort: ((reason: AppError) => void) | undefined;
+  #controller: AbortController | undefined;
+  #responseHeaders: Metadata | undefined;
+  #responseTrailers: Metadata | undefined;
+  #peer: Peer | undefined;
+  #values: Map<ContextKey<unknown>, unknown> | undefined;
+
+  constructor(method: DescMethod, policy: MethodPolicy, stream: ServerStream, draining: AbortSignal) {
+    this.method = method;
+    this.policy = policy;
+    this.stream = stream;
+    this.draining = draining;
+    this.deadline = stream.deadline;
+    stream.onEnded = () => {
+      if (!this.#finished) this.abort(callEnded(this));
+    };
+    const { requestId, priority, baggage, traceparent, idempotencyKey } = readContext(stream.metadata, policy.priority);
+    this.requestId = requestId;
+    this.priority = priority;
+    this.baggage = baggage;
+    this.traceparent = traceparent;
+    this.idempotencyKey = idempotencyKey;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.abortReason !== undefined) this.#controller.abort(this.abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  get requestMetadata(): Metadata {
+    return this.stream.metadata;
+  }
+
+  get responseHeaders(): Metadata {
+    this.#responseHeaders ??= new Metadata();
+    return this.#responseHeaders;
+  }
+
+  get responseTrailers(): Metadata {
+    this.#responseTrailers ??= new Metadata();
+    return this.#responseTrailers;
+  }
+
+  get peer(): Peer {
+    this.#peer ??= { address: this.stream.peerAddress, certificate: certificateOf(this.stream) };
+    return this.#peer;
+  }
+
+  get<T>(key: ContextKey<T>): T | undefined {
+    return this.#values?.get(key) as T | undefined;
+  }
+
+  set<T>(key: ContextKey<T>, value: T): void {
+    this.#values ??= new Map();
+    this.#values.set(key, value);
+  }
+
+  onRequest(look: Look): void {
+    this.requestLooks.push(look);
+  }
+
+  onResponse(look: Look): void {
+    this.responseLooks.push(look);
+  }
+
+  sendHeaders(): void {
+    this.stream.sendHeaders(this.responseHeaders);
+  }
+
+  /** Sends the headers that a layer or the handler has set, unless they have gone already. */
+  sendSetHeaders(): void {
+    if (this.#responseHeaders !== undefined) this.stream.sendHeaders(this.#responseHeaders);
+  }
+
+  /** Ends the call with a status and the trailers that were set. Does nothing once it has ended. */
+  end({ code, details, metadata }: PartialStatus): void {
+    this.#finished = true;
+    const trailers = this.#responseTrailers;
+    if (trailers !== undefined && metadata !== undefined) trailers.merge(metadata);
+    this.stream.end({ code, details, metadata: trailers ?? metadata ?? null });
+  }
+
+  /** Aborts the signal with `reason`, and whatever waits for requests. Once only. */
+  abort(reason: AppError): void {
+    if (this.abortReason !== undefined) return;
+    this.abortReason = reason;
+    this.#controller?.abort(reason);
+    this.stream.abortRead(reason);
+  }
+
+  /** What `work` does, until {@link abandon}. */
+  untilAbandoned<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#onAbort = reject;
+      work.then(resolve, reject);
+    });
+  }
+
+  /** Aborts the call and waits for its handler no longer. */
+  abandon(reason: AppError): void {
+    this.abort(reason);
+    this.#onAbort?.(reason);
+  }
+}
+
+/** Why a call whose stream has ended is over: its deadline has passed, or else its caller has gone. */
+export function callEnded({ deadline }: { readonly deadline: number }): AppError {
+  const deadlinePassed = Date.now() >= deadline;
+  return new AppError({
+    kind: deadlinePassed ? "timeout" : "cancelled",
+    reason: deadlinePassed ? "DEADLINE_EXCEEDED" : "CANCELLED",
+    domain: "shoal.rpc",
+    message: deadlinePassed ? "the call's deadline passed" : "the caller cancelled the call",
+  });
+}
+
+function certificateOf(stream: ServerStream): PeerCertificate | undefined {
+  const certificate = stream.authContext.sslPeerCertificate;
+  if (certificate === undefined) return undefined;
+  return {
+    commonName: String(certificate.subject?.CN ?? ""),
+    alternativeNames: certificate.subjectaltname ?? "",
+    fingerprint: certificate.fingerprint256,
+  };
+}
