@@ -1,0 +1,88 @@
+import { parseArgs } from "node:util";
+import type { Bench } from "./bench.ts";
+
+/** What the command line asks for. */
+export type BenchArguments =
+  | { readonly kind: "help" }
+  | {
+      readonly kind: "run";
+      readonly bench: Bench;
+      readonly json: boolean;
+      readonly rounds: number;
+      readonly seconds: number;
+      readonly only: readonly string[] | undefined;
+      readonly profile: string | undefined;
+    };
+
+/** How the benches are used, and which there are. */
+export function usageOf(benches: readonly Bench[]): string {
+  const lines = benches.flatMap(({ name, what, subjects, defaults }) => [
+    `  ${name.padEnd(11)} ${what}`,
+    `  ${"".padEnd(11)} (${defaults.rounds} rounds, ${defaults.seconds} s each; --only ${subjects.join(",")})`,
+  ]);
+  return `npm run bench -- NAME [options]: measures, side by side in one run.
+
+${lines.join("\n")}
+
+  --json          also print the figures as a JSON array, on the last line
+  --rounds N      how often everything is measured; the figures are medians
+  --seconds S     how long one thing is measured in one round
+  --only A,B      only these, beside the baseline
+  --profile DIR   write CPU profiles of the measured processes to DIR, where the bench has any
+  --help          show this`;
+}
+
+/** Reads the command line; throws an `Error` that says what is wrong with it. */
+export function readArguments(args: readonly string[], benches: readonly Bench[]): BenchArguments {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      seconds: { type: "string" },
+      only: { type: "string" },
+      profile: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help || args.length === 0) return { kind: "help" };
+  const names = benches.map(({ name }) => name).join(", ");
+  const [name, ...others] = positionals;
+  if (name === undefined) throw new Error(`which bench? There are: ${names}`);
+  if (others.length > 0) throw new Error(`one bench at a time, not "${positionals.join(" ")}"`);
+  const bench = benches.find((candidate) => candidate.name === name);
+  if (bench === undefined) throw new Error(`there is no bench "${name}"; there are: ${names}`);
+  return {
+    kind: "run",
+    bench,
+    json: values.json,
+    rounds: numberOf("--rounds", values.rounds, bench.defaults.rounds, /^\d+$/, 1, 1_000),
+    seconds: numberOf("--seconds", values.seconds, bench.defaults.seconds, /^\d+(\.\d+)?$/, 0.05, 60),
+    only: values.only === undefined ? undefined : subjectsOf(values.only, bench),
+    profile: values.profile,
+  };
+}
+
+function numberOf(
+  option: string,
+  text: string | undefined,
+  fallback: number,
+  pattern: RegExp,
+  min: number,
+  max: number,
+): number {
+  if (text === undefined) return fallback;
+  const number = pattern.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  const kind = pattern.test("0.5") ? "number" : "whole number";
+  throw new Error(`${option} must be a ${kind} from ${min} to ${max}, not "${text}"`);
+}
+
+function subjectsOf(text: string, { name, subjects }: Bench): readonly string[] {
+  const only = text.split(",");
+  for (const subject of only)
+    if (!subjects.includes(subject))
+      throw new Error(`--only: the bench ${name} has no "${subject}"; it has: ${subjects.join(", ")}`);
+  return only;
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { BenchRow } from "./bench.ts";
+
+const script = join(import.meta.dirname, "main.ts");
+
+function run(...args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { encoding: "utf8" });
+  return { status, stdout, stderr };
+}
+
+test("runs every peer of the rpc bench and ends on the rows, the headline first", () => {
+  const { status, stdout, stderr } = run("rpc", "--rounds", "1", "--seconds", "0.1", "--json");
+  assert.equal(status, 0, stderr);
+  const rows: BenchRow[] = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+  assert.equal(rows[0]?.name, "rpc.unary.throughput");
+  for (const { name, value, baseline, ratio } of rows)
+    for (const figure of [value, baseline, ratio]) assert.ok(Number.isFinite(figure) && Number(figure) > 0, name);
+  for (const peer of ["grpc-js", "shoal", "nice-grpc", "connect-node", "nestjs"])
+    assert.equal(rows.filter(({ name }) => name.endsWith(`.${peer}`)).length, 7, peer);
+});
+
+test("lists the benches, and ends with 1 for one that it does not know", () => {
+  const list = run();
+  assert.match(list.stdout, /^ {2}rpc +what a unary call costs/m);
+  assert.equal(list.status, 0);
+  const unknown = run("nothing");
+  assert.match(unknown.stderr, /there is no bench "nothing"; there are: rpc/);
+  assert.equal(unknown.status, 1);
+});
+
+test("its processes end with it, when it is stopped and when it is killed", async () => {
+  for (const [signal, ending] of [
+    ["SIGINT", [130, null]],
+    ["SIGKILL", [null, "SIGKILL"]],
+  ] as const) {
+    const bench = spawn(process.execPath, [script, "rpc", "--only", "grpc-js"], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    bench.stderr.on("data", (text) => {
+      if (String(text).includes("warming up")) bench.kill(signal);
+    });
+    // Standard error is closed when the last process that writes to it, which all of them do, has ended.
+    assert.deepEqual(await once(bench, "close"), ending);
+  }
+});

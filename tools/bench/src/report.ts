@@ -1,0 +1,34 @@
+import type { BenchReport, Table } from "./bench.ts";
+
+/** A report as it is printed: its tables and, with `json`, its rows as one JSON array on the last line. */
+export function formatReport({ tables, rows }: BenchReport, json: boolean): string {
+  const text = tables.map(formatTable).join("\n\n");
+  return json ? `${text}\n\n${JSON.stringify(rows)}` : text;
+}
+
+/** A table for a terminal: first column to the left, the others to the right. */
+export function formatTable({ title, columns, lines, notes }: Table): string {
+  const all = [columns, ...lines];
+  const widths = columns.map((_, column) => Math.max(...all.map((line) => (line[column] ?? "").length)));
+  const laidOut = all.map((line) =>
+    widths
+      .map((width, column) => {
+        const cell = line[column] ?? "";
+        return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+  return [title, "", ...laidOut, ...(notes.length > 0 ? ["", ...notes] : [])].join("\n");
+}
+
+/** A figure for people: whole from 100 on, one decimal from 10 on, two below. */
+export function formatFigure(value: number): string {
+  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A figure for programs: five digits that count. */
+export function roundFigure(value: number): number {
+  return Number(value.toPrecision(5));
+}

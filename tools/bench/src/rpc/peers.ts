@@ -1,0 +1,45 @@
+/** A stack's server: answers what it was sent. */
+export interface PeerServer {
+  readonly port: number;
+}
+
+/** A stack's client, over one connection. */
+export interface PeerClient {
+  /**
+   * Sends a parcel of this name (see workload.ts) and answers the name in the parcel that came back. Makes the request
+   * anew, as callers do.
+   */
+  echo(name: string): Promise<string | undefined>;
+  /** Runs one caller's calls, one after another, in what surrounds a caller in this stack; nothing unless given. */
+  around?(calls: () => Promise<void>): Promise<void>;
+}
+
+/** A stack that is compared with the others. */
+export interface Peer {
+  serve(): Promise<PeerServer>;
+  connect(port: number): Promise<PeerClient>;
+}
+
+/** Each process loads one of them alone. */
+const peers = {
+  "grpc-js": async () => (await import("./peers/grpc-js.ts")).grpcJs,
+  shoal: async () => (await import("./peers/shoal.ts")).shoal,
+  "nice-grpc": async () => (await import("./peers/nice-grpc.ts")).niceGrpc,
+  "connect-node": async () => (await import("./peers/connect-node.ts")).connectNode,
+  nestjs: async () => (await import("./peers/nestjs.ts")).nestjs,
+} satisfies Record<string, () => Promise<Peer>>;
+
+/** The name of a stack. */
+export type PeerName = keyof typeof peers;
+
+/** What the others are compared with. */
+export const baselinePeer: PeerName = "grpc-js";
+
+/** All stacks, the baseline first. */
+export const peerNames = Object.keys(peers) as readonly PeerName[];
+
+/** Loads a stack. Throws an `Error` for a name that it does not know. */
+export async function loadPeer(name: string): Promise<Peer> {
+  if (!Object.hasOwn(peers, name)) throw new Error(`there is no peer "${name}"`);
+  return peers[name as PeerName]();
+}
