@@ -76,7 +76,10 @@ export function toGrpcStatus(error: unknown): StatusObject {
   return { code: rich.code, details: rich.message, metadata };
 }
 
-/** What a client makes of a failed call: an {@link AppError} of the same kind, with the details that were sent. */
+/**
+ * What a client makes of a failed call: an {@link AppError} of the same kind, with the details that were sent. Its cause is
+ * gRPC's own status, trailers included.
+ */
 export function fromStatus(end: StatusObject): AppError {
   const details = detailsIn(end.metadata);
   const info = find(details, ErrorInfoSchema);
@@ -99,6 +102,7 @@ export function fromStatus(end: StatusObject): AppError {
     })),
     ...(resource && { resource: { type: resource.resourceType, name: resource.resourceName } }),
     ...(retry && { retryAfterMs: durationMs(retry) }),
+    cause: end,
   });
 }
 

@@ -1,6 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { status as codes } from "@grpc/grpc-js";
+import { Code } from "@shoal/contracts/google/rpc/code";
 import {
   BadRequestSchema,
   type ErrorInfo,
@@ -58,7 +58,7 @@ function describe({ code, message, details }: Status): Failure {
     details.map(unpack).filter((detail) => detail !== undefined);
   const requests = all((detail) => anyUnpack(detail, BadRequestSchema));
   return {
-    code: codes[code] ?? String(code),
+    code: Code[code] ?? String(code),
     message,
     infos: all((detail) => anyUnpack(detail, ErrorInfoSchema)),
     fields: requests[0] && [...new Set(requests[0].fieldViolations.map(({ field }) => field))].sort(),

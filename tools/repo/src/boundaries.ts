@@ -15,6 +15,8 @@ export interface Layers {
   readonly domainImports: readonly string[];
   /** The packages that speak SQL. */
   readonly sql: readonly string[];
+  /** Packages that only some folders may import. */
+  readonly onlyIn: Readonly<Record<string, readonly string[]>>;
   readonly exceptions: readonly { readonly from: string; readonly import: string; readonly why: string }[];
 }
 
@@ -100,6 +102,8 @@ function packageRules(context: Context, name: string): string[] {
     const where = withDev ? "dependencies or devDependencies" : "dependencies";
     found.push(`${name} is not in the ${where} of ${from.folder}/package.json`);
   }
+  const homes = layers.onlyIn[name];
+  if (homes !== undefined && !homes.includes(from.folder)) found.push(`only ${homes.join(", ")} import ${name}`);
   const target = byName.get(name);
   if (target === undefined) return found;
   const subpath = `.${imported.specifier.slice(name.length)}`;
