@@ -43,13 +43,15 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
     );
     lifecycle.onStop("sweeper", () => sweeper.stop());
 
-    return [
-      inventoryHandlers({
-        catalogue: createCatalogue(parts),
-        stock: createStockKeeping(parts),
-        reservations,
-        changes,
-      }),
-    ];
+    return {
+      services: [
+        inventoryHandlers({
+          catalogue: createCatalogue(parts),
+          stock: createStockKeeping(parts),
+          reservations,
+          changes,
+        }),
+      ],
+    };
   },
 };

@@ -28,9 +28,10 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
-    const users = createClient(UserService, { address: settings.userAddress });
+    const { policies } = settings;
+    const users = createClient(UserService, { address: settings.userAddress, policies });
     lifecycle.onStop("user client", () => users[Symbol.dispose]());
-    const inventory = createClient(InventoryService, { address: settings.inventoryAddress });
+    const inventory = createClient(InventoryService, { address: settings.inventoryAddress, policies });
     lifecycle.onStop("inventory client", () => inventory[Symbol.dispose]());
 
     const changes = new Broadcast<Order>(watchQueueLimit);
@@ -59,6 +60,6 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     );
     lifecycle.onStop("settler", () => settler.stop());
 
-    return [orderHandlers({ orders, changes, log, streamConcurrency: settings.streamConcurrency })];
+    return { services: [orderHandlers({ orders, changes, log, streamConcurrency: settings.streamConcurrency })] };
   },
 };

@@ -15,6 +15,6 @@ export const userService: ServiceDefinition<ServiceSettings> = {
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
     const users = createUsers({ store: createSqlUserStore(database), clock: systemClock, newId });
-    return [userHandlers(users)];
+    return { services: [userHandlers(users)] };
   },
 };

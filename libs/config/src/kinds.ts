@@ -61,6 +61,21 @@ export function address(fallback: string): z.ZodType<string, string | undefined>
     }, "must be HOST:PORT");
 }
 
+/** What `parse` makes of the text: it throws an `Error` that says what is wrong. */
+export function parsed<T>(fallback: string, parse: (value: string) => T): z.ZodType<T, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .transform((value, ctx) => {
+      try {
+        return parse(value);
+      } catch (error) {
+        ctx.addIssue({ code: "custom", message: error instanceof Error ? error.message : "cannot be used" });
+        return z.NEVER;
+      }
+    });
+}
+
 /** Text that `check` accepts: it throws an `Error` that says what is wrong, and repeats no secret. */
 export function checkedText(
   fallback: string,

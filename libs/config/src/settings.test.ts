@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { address, checkedText, host, integer, logLevel, port, text } from "./kinds.ts";
+import { address, checkedText, host, integer, logLevel, parsed, port, text } from "./kinds.ts";
 import { readSettings, SettingsError } from "./settings.ts";
 
 const declared = {
@@ -60,4 +60,14 @@ test("what a check has against a text is the problem that is reported", () => {
   });
   assert.equal(kind.parse(undefined), "good");
   assert.equal(kind.safeParse("bad").error?.issues[0]?.message, "must be good");
+});
+
+test("text that is parsed has the parser's words for what is wrong", () => {
+  const kind = parsed("1", (value) => {
+    if (Number.isNaN(Number(value))) throw new Error("must be a number");
+    return Number(value);
+  });
+  assert.equal(kind.parse(undefined), 1);
+  assert.equal(kind.parse("2"), 2);
+  assert.equal(kind.safeParse("x").error?.issues[0]?.message, "must be a number");
 });

@@ -18,6 +18,7 @@ export {
   type HedgingPolicy,
   type MethodPolicy,
   type PolicyOverrides,
+  parsePolicies,
   type RetryPolicy,
 } from "./policy.ts";
 export {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { DescService } from "@bufbuild/protobuf";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { defaultMethodPolicy, largest, type PolicyOverrides, policiesOf } from "./policy.ts";
+import { defaultMethodPolicy, largest, type PolicyOverrides, parsePolicies, policiesOf } from "./policy.ts";
 import { serviceConfigOf } from "./service-config.ts";
 
 const get = "/shoal.user.v1.UserService/GetUser";
@@ -47,6 +47,31 @@ test("what cannot be used is refused with the name of the method", () => {
   refused({ [get]: { hedging } }, /GetUser is to be retried and hedged/);
   refused({ [load]: { retry } }, /LoadStock is to be retried, but a stream of requests/, InventoryService);
   refused({ "/shoal.user.v1.UserService/GetUsr": { timeoutMs: 1 } }, /there is no method .*GetUsr/);
+});
+
+test("overrides are read from text in the contract's own words, and only what they say is overridden", () => {
+  const overrides = parsePolicies(
+    JSON.stringify({
+      [get]: { timeout: "0.25s", priority: "PRIORITY_SHEDDABLE", authorization: { scopes: ["user.read"] } },
+      [create]: { maxRequestBytes: 1_000 },
+    }),
+  );
+  assert.deepEqual(overrides, {
+    [get]: { timeoutMs: 250, priority: "sheddable", scopes: ["user.read"] },
+    [create]: { maxRequestBytes: 1_000 },
+  });
+  const { timeoutMs, retry } = policiesOf(UserService, overrides).get(get) ?? {};
+  assert.deepEqual([timeoutMs, retry], [250, policiesOf(UserService).get(get)?.retry]);
+});
+
+test("overrides that cannot be used say what is wrong", () => {
+  const refused = (text: string, message: RegExp) => assert.throws(() => parsePolicies(text), message, text);
+  refused("{", /must be JSON/);
+  refused("[]", /must be a JSON object: /);
+  refused('{"GetUser": {}}', /"GetUser" is not of the form \/package.Service\/Method/);
+  refused('{"/a.B/C": {"timout": "1s"}}', /\/a.B\/C: .*timout/);
+  refused('{"/a.B/C": {"timeout": "2h"}}', /\/a.B\/C: .*Duration.*2h/);
+  refused('{"/a.B/C": {"timeout": "7200s"}}', /the policy of \/a.B\/C breaks its rules: timeout/);
 });
 
 test("attempts become gRPC's service config", () => {

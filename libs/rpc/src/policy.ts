@@ -1,4 +1,4 @@
-import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
+import { type DescMethod, type DescService, fromJson, getOption, hasOption, type JsonValue } from "@bufbuild/protobuf";
 import { durationMs, MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { Code } from "@shoal/contracts/google/rpc/code";
 import {
@@ -59,6 +59,42 @@ export const defaultMethodPolicy: MethodPolicy = Object.freeze({
 /** What a deployment sets otherwise than the contract, by `/package.Service/Method`. */
 export type PolicyOverrides = Readonly<Record<string, Partial<MethodPolicy>>>;
 
+/**
+ * Overrides from text, as a setting holds them: a JSON object with a policy by path, each as protobuf writes a
+ * `shoal.policy.v1.MethodPolicy` in JSON: `{"/shoal.user.v1.UserService/GetUser": {"timeout": "0.5s"}}`. What a policy
+ * leaves out stays as the contract has it. Throws an `Error` that says what is wrong.
+ */
+export function parsePolicies(text: string): PolicyOverrides {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new Error("must be JSON");
+  }
+  if (json === null || typeof json !== "object" || Array.isArray(json))
+    throw new Error('must be a JSON object: {"/package.Service/Method": {"timeout": "2s"}}');
+  return Object.fromEntries(Object.entries(json).map(([path, value]) => [path, parsePolicy(path, value)]));
+}
+
+function parsePolicy(path: string, json: JsonValue): Partial<MethodPolicy> {
+  if (!/^\/[\w.]+\/\w+$/.test(path)) throw new Error(`"${path}" is not of the form /package.Service/Method`);
+  let policy: PolicyMessage;
+  try {
+    policy = fromJson(MethodPolicySchema, json);
+  } catch (error) {
+    throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  const { timeout, attempts, priority, maxRequestBytes, maxResponseBytes, authorization } = checked(path, policy);
+  return {
+    ...(timeout && { timeoutMs: durationMs(timeout) }),
+    ...(attempts.case && attemptsOf(policy)),
+    ...(priority && { priority: priorities[priority] }),
+    ...(maxRequestBytes && { maxRequestBytes }),
+    ...(maxResponseBytes && { maxResponseBytes }),
+    ...(authorization && { scopes: authorization.scopes }),
+  };
+}
+
 /** A method's path as gRPC sends it. */
 export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
@@ -93,8 +129,10 @@ export function largest(
 
 function inContract(method: DescMethod): MethodPolicy {
   const { parent } = method;
-  const own = hasOption(method, methodOption) ? checked(method, getOption(method, methodOption)) : undefined;
-  const shared = hasOption(parent, defaultsOption) ? checked(method, getOption(parent, defaultsOption)) : undefined;
+  const own = hasOption(method, methodOption) ? checked(pathOf(method), getOption(method, methodOption)) : undefined;
+  const shared = hasOption(parent, defaultsOption)
+    ? checked(pathOf(method), getOption(parent, defaultsOption))
+    : undefined;
   const streams = method.methodKind !== "unary";
   const attempts =
     own?.attempts.case === undefined && shared !== undefined && isRepeatable(method)
@@ -111,13 +149,13 @@ function inContract(method: DescMethod): MethodPolicy {
   };
 }
 
-function checked(method: DescMethod, policy: PolicyMessage): PolicyMessage {
+function checked(path: string, policy: PolicyMessage): PolicyMessage {
   try {
     requireValid(MethodPolicySchema, policy, "shoal.policy");
     return policy;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`the policy of ${pathOf(method)} breaks its rules: ${why}`, { cause: error });
+    throw new Error(`the policy of ${path} breaks its rules: ${why}`, { cause: error });
   }
 }
 

@@ -1,4 +1,10 @@
 export { Lifecycle } from "./lifecycle.ts";
 export { type ReadyMessage, runService } from "./run-service.ts";
 export { type ServiceSettings, serviceSettings } from "./service-settings.ts";
-export { type RunningService, type ServiceDefinition, type ServiceParts, startService } from "./start-service.ts";
+export {
+  type BuiltService,
+  type RunningService,
+  type ServiceDefinition,
+  type ServiceParts,
+  startService,
+} from "./start-service.ts";

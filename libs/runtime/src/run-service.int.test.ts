@@ -15,7 +15,7 @@ const program = `
       if (process.env.TEST_FAIL === "build") throw new Error("the disk is full");
       if (process.env.TEST_FAIL === "later") process.once("SIGUSR2", () => { throw new Error("a bug"); });
       lifecycle.onStop("part", () => console.log("part ended"));
-      return [];
+      return { services: [] };
     },
   }, serviceSettings("fixture", 0));
 `;

@@ -1,4 +1,5 @@
-import { checkedText, duration, host, logLevel, port, type Setting } from "@shoal/config";
+import { checkedText, duration, host, logLevel, parsed, port, type Setting } from "@shoal/config";
+import { type PolicyOverrides, parsePolicies } from "@shoal/rpc";
 import { parseDatabaseUrl } from "@shoal/storage";
 
 /** The settings that every service has. */
@@ -9,6 +10,8 @@ export interface ServiceSettings {
   readonly databaseUrl: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
   readonly drainTimeoutMs: number;
+  /** For the service's own methods and for those that it calls. */
+  readonly policies: PolicyOverrides;
 }
 
 /** Declares them for the service `name`, as `SHOAL_<NAME>_HOST` and so on; `grpcPort` is the port unless set. */
@@ -47,6 +50,11 @@ export function serviceSettings(
       env: `${prefix}DRAIN_TIMEOUT_MS`,
       schema: duration(10_000, 0, 600_000),
       about: "How long calls at work may take to finish when the service stops, in milliseconds.",
+    },
+    policies: {
+      env: `${prefix}POLICIES`,
+      schema: parsed("{}", parsePolicies),
+      about: 'What is otherwise than the contracts say, as JSON: {"/package.Service/Method": {"timeout": "2s"}}.',
     },
   };
 }

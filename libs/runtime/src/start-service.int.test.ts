@@ -16,7 +16,7 @@ test("is healthy while it starts, ready once it takes calls, and gone when stopp
     name: "fixture",
     build: async ({ lifecycle }) => {
       lifecycle.onStop("part", () => ended.push("part"));
-      return [];
+      return { services: [] };
     },
   };
   const service = await startService(definition, settingsWith(), log);
@@ -31,7 +31,7 @@ test("is not ready while its parts are being built", async () => {
   const release = Promise.withResolvers<void>();
   const port = await freePort();
   const starting = startService(
-    { name: "fixture", build: () => release.promise.then(() => []) },
+    { name: "fixture", build: () => release.promise.then(() => ({ services: [] })) },
     settingsWith({ SHOAL_FIXTURE_ADMIN_PORT: String(port) }),
     log,
   );
@@ -44,7 +44,7 @@ test("is not ready while its parts are being built", async () => {
 });
 
 test("a port that is in use is named with the setting that changes it, and nothing is left running", async () => {
-  const first = await startService({ name: "fixture", build: async () => [] }, settingsWith(), log);
+  const first = await startService({ name: "fixture", build: async () => ({ services: [] }) }, settingsWith(), log);
   const ended: string[] = [];
   const start = (env: Record<string, string>) =>
     startService(
@@ -52,7 +52,7 @@ test("a port that is in use is named with the setting that changes it, and nothi
         name: "fixture",
         build: async ({ lifecycle }) => {
           lifecycle.onStop("part", () => ended.push("part"));
-          return [];
+          return { services: [] };
         },
       },
       settingsWith(env),
@@ -71,7 +71,28 @@ test("a port that is in use is named with the setting that changes it, and nothi
 });
 
 async function freePort(): Promise<number> {
-  const service = await startService({ name: "fixture", build: async () => [] }, settingsWith(), log);
+  const service = await startService({ name: "fixture", build: async () => ({ services: [] }) }, settingsWith(), log);
   await service.stop();
   return service.adminPort;
 }
+
+test("serves with the policies that its settings have otherwise than the contracts, and says so", async () => {
+  const lines: string[] = [];
+  const spy = createLogger("fixture", "info", { write: (line) => lines.push(line) });
+  const check = "/grpc.health.v1.Health/Check";
+  const set = (policy: string) => settingsWith({ SHOAL_FIXTURE_POLICIES: `{"${check}": ${policy}}` });
+  const service = await startService(
+    { name: "fixture", build: async () => ({ services: [] }) },
+    set('{"timeout": "1s"}'),
+    spy,
+  );
+  assert.match(lines.join(""), /policies that are set otherwise than the contracts/);
+  await service.stop();
+  // That they reach the server is seen by one that it cannot use.
+  const guarded = startService(
+    { name: "fixture", build: async () => ({ services: [] }) },
+    set('{"authorization": {}}'),
+    spy,
+  );
+  await assert.rejects(guarded, /Health\/Check asks for authorization/);
+});

@@ -12,12 +12,15 @@ export interface ServiceParts<S> {
   readonly lifecycle: Lifecycle;
 }
 
+/** What a service serves, and what stands around its handlers. */
+export type BuiltService = Pick<ServerOptions, "services" | "identify" | "admission" | "middleware">;
+
 /** A service: its name, and how it is built. */
 export interface ServiceDefinition<S extends ServiceSettings> {
   /** Lower case, such as `order`; its errors belong to the domain `shoal.order`. */
   readonly name: string;
-  /** Opens what is needed, wires it, and answers the gRPC services to serve. Runs before anything listens for calls. */
-  build(parts: ServiceParts<S>): Promise<ServerOptions["services"]>;
+  /** Opens what is needed, wires it, and answers what to serve. Runs before anything listens for calls. */
+  build(parts: ServiceParts<S>): Promise<BuiltService>;
 }
 
 /** A service that takes calls. */
@@ -43,9 +46,12 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
-    const services = await definition.build({ settings, log, lifecycle });
+    const { policies } = settings;
+    // What was decided elsewhere than in the contracts should be seen.
+    if (Object.keys(policies).length > 0) log.info({ policies }, "policies that are set otherwise than the contracts");
     const server = createServer({
-      services,
+      ...(await definition.build({ settings, log, lifecycle })),
+      policies,
       errorDomain: `shoal.${definition.name}`,
       onCallEnd: createCallLog(log),
     });
