@@ -3,9 +3,9 @@ import { test } from "node:test";
 import type { UnarySample } from "./unary.ts";
 import { reportUnary } from "./unary-report.ts";
 
-function sample(throughput: number): UnarySample {
-  const others = { clientCpu: 100, serverCpu: 50, clientAllocation: 40_000, serverAllocation: 20_000 };
-  return { throughput, p50: 5, p99: 20, ...others };
+function sample(throughput: number, others = 0): UnarySample {
+  const costs = { clientCpu: 100, serverCpu: 50, clientAllocation: 40_000, serverAllocation: 20_000 };
+  return { throughput, p50: 5, p99: 20, ...costs, others };
 }
 
 const settings = { rounds: 3, seconds: 1 };
@@ -50,4 +50,10 @@ test("each peer has a row of each measure and a line of the table", () => {
 test("without the headline's peer there is no headline", () => {
   const { rows } = reportUnary(new Map([["grpc-js", [sample(1)]]]), settings);
   assert.ok(!rows.some(({ name }) => name === "rpc.unary.throughput"));
+});
+
+test("says when other processes took a part of the machine", () => {
+  const notes = (others: number) => reportUnary(new Map([["grpc-js", [sample(1, others)]]]), settings).tables[0]?.notes;
+  assert.match(notes(0.31)?.at(-1) ?? "", /^Other processes took 31 % of the machine meanwhile/);
+  assert.doesNotMatch(notes(0.04)?.at(-1) ?? "", /Other processes/);
 });

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BenchSettings } from "../bench.ts";
+import { machineTime, takenByOthers } from "../cpu-time.ts";
 import { rotated } from "../statistics.ts";
 import type { ClientTasks } from "./client-process.ts";
 import type { Tasks } from "./parent-link.ts";
@@ -16,6 +17,8 @@ export interface UnarySample {
   readonly serverCpu: number;
   readonly clientAllocation: number;
   readonly serverAllocation: number;
+  /** The part of the machine, 0 to 1, that other processes took meanwhile. */
+  readonly others: number;
 }
 
 /** The rounds of each peer, in order. */
@@ -82,10 +85,12 @@ async function measure(
 ): Promise<UnarySample> {
   await client.ask("load", { durationMs: durationMs * leadInFactor, inFlight });
   await server.ask("startMeter");
+  const before = machineTime();
   const { calls, elapsedMs, p50Ms, p99Ms, cpuMicros, allocatedBytes } = await client.ask("load", {
     durationMs,
     inFlight,
   });
+  const after = machineTime();
   const served = await server.ask("readMeter");
   return {
     throughput: calls / (elapsedMs / 1_000),
@@ -95,5 +100,6 @@ async function measure(
     serverCpu: served.cpuMicros / calls,
     clientAllocation: allocatedBytes / calls,
     serverAllocation: served.allocatedBytes / calls,
+    others: takenByOthers(before, after, (cpuMicros + served.cpuMicros) / 1_000),
   };
 }
