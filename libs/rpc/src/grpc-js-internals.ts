@@ -1,4 +1,4 @@
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
 
 // What grpc-js has no option for. Each function leans on a private member of its exact, pinned version; a test of the
@@ -18,14 +18,17 @@ export function tuneHttp2(server: Server, maxMetadataBytes: number): void {
   Object.assign(commonServerOptions, streamResets, { settings });
 }
 
-/** Calls `change` with the headers of each call before grpc-js reads them. */
-export function onRequestHeaders(server: Server, change: (headers: IncomingHttpHeaders) => void): void {
-  type SetupHandlers = (http2: Http2Server, interceptors: unknown) => void;
-  const internals = server as unknown as { _setupHandlers: SetupHandlers };
-  const setupHandlers = internals._setupHandlers.bind(server);
-  internals._setupHandlers = (http2, interceptors) => {
-    http2.on("stream", (_: ServerHttp2Stream, headers: IncomingHttpHeaders) => change(headers));
-    setupHandlers(http2, interceptors);
+/**
+ * Calls `check` with the headers of each call before grpc-js reads them. It may change them, and answer the HTTP status that
+ * the call is refused with.
+ */
+export function onRequestHeaders(server: Server, check: (headers: IncomingHttpHeaders) => number | undefined): void {
+  type VerifyContentType = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
+  const internals = server as unknown as { _verifyContentType: VerifyContentType };
+  internals._verifyContentType = (stream, headers) => {
+    const refusal = check(headers);
+    if (refusal !== undefined) stream.respond({ ":status": refusal }, { endStream: true });
+    return refusal === undefined;
   };
 }
 

@@ -10,21 +10,23 @@ export const malformedTimeout = "x-shoal-malformed-timeout";
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 
 /**
- * Brings a call's headers into a form that grpc-js takes rightly.
+ * Brings a call's headers into a form that grpc-js takes rightly; answers the HTTP status for what is no call of gRPC.
  *
+ * - The method: grpc-js takes any. All but POST is refused with 405.
+ * - `content-type`: grpc-js takes whatever begins with `application/grpc`. All but gRPC with protobuf messages is refused
+ *   with 415.
  * - `grpc-timeout`: grpc-js reads the value into 32 bits, so that long timeouts end a call at once, and takes white space.
  *   Timeouts beyond what timers hold become the longest one; what is not gRPC's syntax (1 to 8 digits and a unit) becomes
  *   {@link malformedTimeout}.
- * - `content-type`: grpc-js takes whatever begins with `application/grpc`. All but gRPC with protobuf messages becomes a
- *   type that it refuses with HTTP status 415.
  */
-export function tidyRequestHeaders(headers: IncomingHttpHeaders): void {
+export function tidyRequestHeaders(headers: IncomingHttpHeaders): number | undefined {
+  if (headers[":method"] !== "POST") return 405;
+  const type = headers["content-type"];
+  if (type !== "application/grpc" && !/^application\/grpc(\+proto)?(\s*;.*)?$/.test(type ?? "")) return 415;
   delete headers[malformedTimeout];
   const timeout = headers["grpc-timeout"];
   if (timeout !== undefined) tidyTimeout(headers, String(timeout));
-  const type = headers["content-type"];
-  if (type !== "application/grpc" && !/^application\/grpc(\+proto)?(\s*;.*)?$/.test(type ?? ""))
-    headers["content-type"] = "unsupported";
+  return undefined;
 }
 
 function tidyTimeout(headers: IncomingHttpHeaders, timeout: string): void {
