@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import type { Server, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import { type Server, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 
 // What grpc-js has no option for. Each function leans on a private member of its exact, pinned version; a test of the
 // behaviour that it brings fails when the member goes.
@@ -36,4 +36,35 @@ export function onRequestHeaders(server: Server, check: (headers: IncomingHttpHe
 export function isMidMessage(call: ServerInterceptingCallInterface): boolean {
   const { decoder } = call as unknown as { decoder: { readState: number } };
   return decoder.readState !== 0;
+}
+
+type SendStatus = ServerInterceptingCallInterface["sendStatus"];
+
+/**
+ * Calls `onStatus` in place of ending the call when grpc-js would end it by itself: past its deadline, and for bytes that are
+ * no messages. Answers what ends the call.
+ */
+export function takeStatus(call: ServerInterceptingCallInterface, onStatus: SendStatus): SendStatus {
+  const sendStatus = call.sendStatus.bind(call);
+  call.sendStatus = onStatus;
+  return sendStatus;
+}
+
+interface Decompressing {
+  decompressMessage(message: Buffer, encoding: string): Buffer | Promise<Buffer>;
+}
+
+/** Refuses messages whose compressed flag is wrong, as gRPC asks for; grpc-js takes the bytes of such a message as they are. */
+export function checkCompressedFlags(call: ServerInterceptingCallInterface): void {
+  (call as unknown as Decompressing).decompressMessage = decompressChecked;
+}
+
+function decompressChecked(this: Decompressing, message: Buffer, encoding: string): Buffer | Promise<Buffer> {
+  const flag = message.readUInt8();
+  if (flag > 1 || (flag === 1 && encoding === "identity")) {
+    const details = `a message has the compressed flag ${flag} with the encoding ${encoding}`;
+    return Promise.reject({ code: status.INTERNAL, details });
+  }
+  const { decompressMessage } = Object.getPrototypeOf(this) as Decompressing;
+  return decompressMessage.call(this, message, encoding);
 }

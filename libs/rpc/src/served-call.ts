@@ -54,8 +54,8 @@ export class ServedCall implements HandlerContext {
     this.stream = stream;
     this.draining = draining;
     this.deadline = stream.deadline;
-    stream.onEnded = () => {
-      if (!this.#finished) this.abort(callEnded(this));
+    stream.onEnded = (reason = callEnded(this)) => {
+      if (!this.#finished) this.abort(reason);
     };
     const { requestId, priority, baggage, traceparent, idempotencyKey } = readContext(stream.metadata, policy.priority);
     this.requestId = requestId;

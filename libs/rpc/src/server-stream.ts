@@ -1,11 +1,13 @@
-import type { Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import { Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 import { AppError } from "@shoal/kernel";
-import { toGrpcStatus } from "./errors.ts";
-import { isMidMessage } from "./grpc-js-internals.ts";
+import { fromStatus, toGrpcStatus } from "./errors.ts";
+import { checkCompressedFlags, isMidMessage, takeStatus } from "./grpc-js-internals.ts";
 import { malformedTimeout } from "./request-headers.ts";
 
 /** Bytes that wait to be sent before {@link ServerStream.write} asks its caller to wait as well. */
 const writeBufferBytes = 64 * 1024;
+
+type PartialStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 /**
  * One call as messages in bytes: what grpc-js calls an intercepting server call, with reads and writes that can be
@@ -16,6 +18,7 @@ const writeBufferBytes = 64 * 1024;
  */
 export class ServerStream {
   readonly #wire: ServerInterceptingCallInterface;
+  readonly #sendStatus: (end: PartialStatus) => void;
   readonly #single: boolean;
   readonly #onBegin: (stream: ServerStream) => void;
   /** Set before the call begins. */
@@ -24,8 +27,8 @@ export class ServerStream {
   request!: Buffer;
   /** Nothing more can be read or sent: the caller has gone, the deadline has passed, or the status has been sent. */
   ended = false;
-  /** Called when the call that has begun ends. */
-  onEnded: (() => void) | undefined;
+  /** Called when the call that has begun ends, with what ended it unless that was the caller. */
+  onEnded: ((reason?: AppError) => void) | undefined;
   #hasRequest = false;
   #reader: { resolve(bytes: Buffer | undefined): void; reject(error: Error): void } | undefined;
   #complete = false;
@@ -37,6 +40,8 @@ export class ServerStream {
    */
   constructor(wire: ServerInterceptingCallInterface, single: boolean, onBegin: (stream: ServerStream) => void) {
     this.#wire = wire;
+    checkCompressedFlags(wire);
+    this.#sendStatus = takeStatus(wire, (end) => this.#endByItself(end));
     this.#single = single;
     this.#onBegin = onBegin;
   }
@@ -65,9 +70,7 @@ export class ServerStream {
         this.#begin();
       },
       onCancel: () => {
-        this.ended = true;
-        this.#onRoom?.();
-        this.onEnded?.();
+        this.#finish();
       },
     });
   }
@@ -125,8 +128,8 @@ export class ServerStream {
   }
 
   /** Ends the call with a status, after all that has been written. Does nothing once the call has ended. */
-  end(end: Parameters<ServerInterceptingCallInterface["sendStatus"]>[0]): void {
-    this.#wire.sendStatus(end);
+  end(end: PartialStatus): void {
+    this.#sendStatus(end);
   }
 
   #begin(): void {
@@ -147,8 +150,37 @@ export class ServerStream {
   }
 
   #refuse(error: AppError): void {
-    this.#wire.sendStatus(toGrpcStatus(error));
+    this.#sendStatus(toGrpcStatus(error));
   }
+
+  /** The work ends now: the status may have to wait for answers that the caller does not take. */
+  #endByItself(end: PartialStatus): void {
+    const reason = wireFailure(end);
+    // Of an internal error no text would be sent; but what is wrong here is the caller's.
+    const sent = reason.kind === "internal" ? end : toGrpcStatus(reason);
+    if (end.code === status.UNIMPLEMENTED) sent.metadata?.set("grpc-accept-encoding", "identity,deflate,gzip");
+    this.#sendStatus(sent);
+    this.#finish(reason);
+  }
+
+  #finish(reason?: AppError): void {
+    this.ended = true;
+    this.#onRoom?.();
+    this.onEnded?.(reason);
+  }
+}
+
+/** What grpc-js ends calls with by itself, and what we call it. */
+const wireReasons: { readonly [code in status]?: string } = {
+  [status.DEADLINE_EXCEEDED]: "DEADLINE_EXCEEDED",
+  [status.RESOURCE_EXHAUSTED]: "REQUEST_TOO_LARGE",
+  [status.UNIMPLEMENTED]: "ENCODING_UNKNOWN",
+};
+
+function wireFailure({ code, details }: PartialStatus): AppError {
+  const { kind, message } = fromStatus({ code, details, metadata: new Metadata() });
+  const reason = wireReasons[code] ?? "INTERNAL";
+  return new AppError({ kind, reason, domain: "shoal.rpc", message });
 }
 
 function timeoutMalformed(): AppError {
