@@ -153,7 +153,8 @@ export async function attempt(channel: Channel, call: ClientCall, marginMs: numb
   call.responseTrailers = end.metadata;
   options.onTrailers?.(end.metadata);
   if (sent.failure !== undefined) throw sent.failure;
-  if (end.code !== status.OK) throw fromStatus(end);
+  if (end.code !== status.OK) throw fromStatus(end.code === status.RESOURCE_EXHAUSTED ? ofPage(end, call) : end);
+  if (stream.truncated) throw responseTruncated();
   if (answer !== undefined) call.received = call.decode(answer);
   else if (method.methodKind === "unary" || method.methodKind === "client_streaming") throw fromStatus(noAnswer(end));
 }
@@ -230,6 +231,22 @@ function metadataOf(call: ClientCall): Metadata {
   const metadata = call.requestMetadata;
   if (context !== undefined) writeContext(metadata, context);
   return metadata;
+}
+
+/** A page of text, read as messages, seems to be a large one. What a proxy or a web server says is no gRPC. */
+function ofPage(end: StatusObject, { responseHeaders }: ClientCall): StatusObject {
+  const [type = "application/grpc"] = responseHeaders?.get("content-type") ?? [];
+  if (String(type).startsWith("application/grpc")) return end;
+  return { ...end, code: status.UNKNOWN, details: `what answers there is no gRPC server; it sends ${type}` };
+}
+
+function responseTruncated(): AppError {
+  return new AppError({
+    kind: "internal",
+    reason: "RESPONSE_TRUNCATED",
+    domain: "shoal.rpc",
+    message: "the responses end in the midst of one of them; its length prefix promises more bytes than came",
+  });
 }
 
 function noAnswer(end: StatusObject): StatusObject {

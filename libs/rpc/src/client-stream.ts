@@ -1,4 +1,5 @@
 import { type Channel, type experimental, type Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { isMidAnswer } from "./grpc-js-internals.ts";
 
 /** gRPC's write flag for a message that is not to be compressed. */
 const noCompress = 2;
@@ -44,7 +45,8 @@ export class ClientStream {
         if (reader === undefined) this.#received.push(bytes);
         else reader(bytes);
       },
-      onReceiveStatus: (end) => {
+      onReceiveStatus: (received) => {
+        const end = withCode(received);
         this.#status = end;
         this.#reader?.(undefined);
         this.#onWritten?.();
@@ -104,6 +106,11 @@ export class ClientStream {
     if (this.#status === undefined) this.#wire.cancelWithStatus(status.INTERNAL, why);
   }
 
+  /** Whether the answers of the call, which has ended, end in the midst of one. */
+  get truncated(): boolean {
+    return isMidAnswer(this.#wire);
+  }
+
   get ended(): boolean {
     return this.#status !== undefined;
   }
@@ -120,4 +127,10 @@ export class ClientStream {
     const flags = this.#compress && bytes.length >= worthCompressing ? 0 : noCompress;
     this.#wire.sendMessageWithContext(callback === undefined ? { flags } : { flags, callback }, bytes);
   }
+}
+
+/** grpc-js ends a call without a code when an answer is compressed and it knows no such encoding. */
+function withCode(end: Partial<StatusObject> & Pick<StatusObject, "metadata">): StatusObject {
+  const { code = status.INTERNAL, details = "an answer is compressed in a way that is not known", metadata } = end;
+  return { code, details, metadata };
 }

@@ -90,7 +90,7 @@ export function fromStatus(end: StatusObject): AppError {
     kind: lost ? "unavailable" : (kindOfCode.get(end.code) ?? "internal"),
     reason: info?.reason ?? (lost ? "CONNECTION_LOST" : (status[end.code] ?? "UNKNOWN")),
     domain: info?.domain ?? "grpc",
-    message: end.details,
+    message: end.details || `the call ended with status ${status[end.code] ?? end.code}, and no message`,
     metadata: info?.metadata ?? {},
     violations: (find(details, BadRequestSchema)?.fieldViolations ?? []).map(({ field, description }) => ({
       field,
@@ -117,9 +117,12 @@ export function serverDraining(): AppError {
   });
 }
 
-/** grpc-js tells a connection that broke under a call as INTERNAL; to its caller that is a service that is away. */
+/**
+ * grpc-js tells a connection that broke under a call as INTERNAL, with HTTP/2's INTERNAL_ERROR or NO_ERROR; to its caller
+ * that is a service that is away. Its other codes tell of a peer that breaks HTTP/2's rules.
+ */
 function isLostConnection({ code, details }: StatusObject): boolean {
-  return code === status.INTERNAL && /^(Received RST_STREAM with code|Session closed)/.test(details);
+  return code === status.INTERNAL && /^(Received RST_STREAM with code [02]\b|Session closed)/.test(details);
 }
 
 function unexpected(): AppError {
@@ -186,7 +189,7 @@ function pack<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any 
 
 function find<D extends DescMessage>(details: readonly Any[], schema: D) {
   for (const detail of details) {
-    if (anyIs(detail, schema)) return fromBinary(schema, detail.value);
+    if (anyIs(detail, schema)) return readable(() => fromBinary(schema, detail.value));
   }
   return undefined;
 }
@@ -195,9 +198,14 @@ function find<D extends DescMessage>(details: readonly Any[], schema: D) {
 function detailsIn(metadata: Metadata | undefined): readonly Any[] {
   const [bytes] = metadata?.get(detailsKey) ?? [];
   if (!Buffer.isBuffer(bytes)) return [];
+  return readable(() => fromBinary(StatusSchema, bytes).details) ?? [];
+}
+
+/** What `read` answers; `undefined` for bytes that are not what they should be. */
+function readable<T>(read: () => T): T | undefined {
   try {
-    return fromBinary(StatusSchema, bytes).details;
+    return read();
   } catch {
-    return [];
+    return undefined;
   }
 }

@@ -68,3 +68,12 @@ function decompressChecked(this: Decompressing, message: Buffer, encoding: strin
   const { decompressMessage } = Object.getPrototypeOf(this) as Decompressing;
   return decompressMessage.call(this, message, encoding);
 }
+
+/** As {@link isMidMessage}, of a client's call that has ended. */
+export function isMidAnswer(call: experimental.CallStream): boolean {
+  type Attempt = { call: { child?: { decoder: { readState: number } } } };
+  type Attempts = { underlyingCalls: Attempt[]; committedCallIndex: number | null };
+  const { child } = call as unknown as { child: Attempts | null };
+  const attempt = child?.underlyingCalls[child.committedCallIndex ?? -1];
+  return attempt?.call.child !== undefined && attempt.call.child.decoder.readState !== 0;
+}

@@ -93,6 +93,8 @@ export interface RawServerOptions {
   readonly tls?: TlsOptions;
   /** Whether calls are answered when their headers come, and not when their requests are complete. */
   readonly early?: boolean;
+  /** How long connections wait for the server's first word, in milliseconds. */
+  readonly silentMs?: number;
 }
 
 /**
@@ -102,7 +104,7 @@ export interface RawServerOptions {
 export async function startRawServer(
   t: TestContext,
   script: (call: number) => readonly Step[],
-  { port = 0, tls, early = false }: RawServerOptions = {},
+  { port = 0, tls, early = false, silentMs = 0 }: RawServerOptions = {},
 ): Promise<RawServer> {
   const open = new Set<Socket>();
   const resets: number[] = [];
@@ -112,9 +114,6 @@ export async function startRawServer(
     connection.setNoDelay();
     server.connections += 1;
     connection.on("close", () => open.delete(connection)).on("error", () => {});
-    const settings = Buffer.concat([Buffer.of(0, 4), uint32(2 ** 31 - 1)]);
-    connection.write(frame(types.settings, 0, 0, settings));
-    connection.write(frame(types.windowUpdate, 0, 0, uint32(2 ** 31 - 1 - 65_535)));
     const onFrame = (type: number, frameFlags: number, id: number, payload: Buffer) => {
       const isAck = (frameFlags & flags.ack) !== 0;
       if (type === types.settings && !isAck) connection.write(frame(types.settings, flags.ack, 0));
@@ -134,7 +133,14 @@ export async function startRawServer(
       }
       if (!connection.destroyed) connection.write(Buffer.concat(bytes));
     };
-    readFrames(connection, onFrame);
+    const greet = () => {
+      const settings = Buffer.concat([Buffer.of(0, 4), uint32(2 ** 31 - 1)]);
+      connection.write(frame(types.settings, 0, 0, settings));
+      connection.write(frame(types.windowUpdate, 0, 0, uint32(2 ** 31 - 1 - 65_535)));
+      readFrames(connection, onFrame);
+    };
+    if (silentMs === 0) greet();
+    else setTimeout(greet, silentMs);
   };
   const listener = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
   const server = { port: await listen(t, listener, port), calls: 0, connections: 0, open, resets, times };
