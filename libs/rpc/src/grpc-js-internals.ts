@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { type Server, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
+import type { Http2SecureServer, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { type experimental, type Server, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 
 // What grpc-js has no option for. Each function leans on a private member of its exact, pinned version; a test of the
 // behaviour that it brings fails when the member goes.
@@ -32,10 +32,30 @@ export function onRequestHeaders(server: Server, check: (headers: IncomingHttpHe
   };
 }
 
+/** Calls `add` with each HTTP/2 server that grpc-js makes, before it listens. */
+export function onListener(server: Server, add: (listener: Http2Server | Http2SecureServer) => void): void {
+  type SetupHandlers = (listener: Http2Server | Http2SecureServer, interceptors: unknown) => void;
+  const internals = server as unknown as { _setupHandlers: SetupHandlers };
+  const setupHandlers = internals._setupHandlers.bind(server);
+  internals._setupHandlers = (listener, interceptors) => {
+    add(listener);
+    setupHandlers(listener, interceptors);
+  };
+}
+
 /** Whether the bytes that have come of a call end in the midst of a message. grpc-js drops such a message in silence. */
 export function isMidMessage(call: ServerInterceptingCallInterface): boolean {
   const { decoder } = call as unknown as { decoder: { readState: number } };
   return decoder.readState !== 0;
+}
+
+/** As {@link isMidMessage}, of a client's call that has ended. */
+export function isMidAnswer(call: experimental.CallStream): boolean {
+  type Attempt = { call: { child?: { decoder: { readState: number } } } };
+  type Attempts = { underlyingCalls: Attempt[]; committedCallIndex: number | null };
+  const { child } = call as unknown as { child: Attempts | null };
+  const attempt = child?.underlyingCalls[child.committedCallIndex ?? -1];
+  return attempt?.call.child !== undefined && attempt.call.child.decoder.readState !== 0;
 }
 
 type SendStatus = ServerInterceptingCallInterface["sendStatus"];
@@ -67,13 +87,4 @@ function decompressChecked(this: Decompressing, message: Buffer, encoding: strin
   }
   const { decompressMessage } = Object.getPrototypeOf(this) as Decompressing;
   return decompressMessage.call(this, message, encoding);
-}
-
-/** As {@link isMidMessage}, of a client's call that has ended. */
-export function isMidAnswer(call: experimental.CallStream): boolean {
-  type Attempt = { call: { child?: { decoder: { readState: number } } } };
-  type Attempts = { underlyingCalls: Attempt[]; committedCallIndex: number | null };
-  const { child } = call as unknown as { child: Attempts | null };
-  const attempt = child?.underlyingCalls[child.committedCallIndex ?? -1];
-  return attempt?.call.child !== undefined && attempt.call.child.decoder.readState !== 0;
 }
