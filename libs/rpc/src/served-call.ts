@@ -16,6 +16,8 @@ interface PartialStatus {
 
 type Look = (message: Message) => void;
 
+const none: readonly Look[] = [];
+
 /**
  * The context of a call that is being served. What few handlers ask for is made when it is first asked for.
  * States: running → aborted, with the reason that its signal has.
@@ -35,7 +37,7 @@ export class ServedCall implements HandlerContext {
   /** Set by the identity layer. */
   identity: Identity | undefined = undefined;
   readonly requestLooks: Look[] = [];
-  readonly responseLooks: Look[] = [];
+  responseLooks: readonly Look[] = none;
   /** The one answer in bytes, until it is known that the call succeeds. */
   answer: Buffer | undefined;
   /** Why the call was aborted. */
@@ -88,7 +90,7 @@ export class ServedCall implements HandlerContext {
   }
 
   get peer(): Peer {
-    this.#peer ??= { address: this.stream.peerAddress, certificate: certificateOf(this.stream) };
+    this.#peer ??= new StreamPeer(this.stream);
     return this.#peer;
   }
 
@@ -106,7 +108,7 @@ export class ServedCall implements HandlerContext {
   }
 
   onResponse(look: Look): void {
-    this.responseLooks.push(look);
+    this.responseLooks = [...this.responseLooks, look];
   }
 
   sendHeaders(): void {
@@ -158,6 +160,23 @@ export function callEnded({ deadline }: { readonly deadline: number }): AppError
     domain: "shoal.rpc",
     message: deadlinePassed ? "the call's deadline passed" : "the caller cancelled the call",
   });
+}
+
+/** Reads what is asked for from the connection. */
+class StreamPeer implements Peer {
+  readonly #stream: ServerStream;
+
+  constructor(stream: ServerStream) {
+    this.#stream = stream;
+  }
+
+  get address(): string {
+    return this.#stream.peerAddress;
+  }
+
+  get certificate(): PeerCertificate | undefined {
+    return certificateOf(this.#stream);
+  }
 }
 
 function certificateOf(stream: ServerStream): PeerCertificate | undefined {

@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { AppError, type CallContext, type Identity } from "@shoal/kernel";
+import { AppError, type Identity } from "@shoal/kernel";
 import { codeOf } from "./errors.ts";
 import type { HandlerContext } from "./handlers.ts";
 import type { Layer, Middleware } from "./middleware.ts";
@@ -18,9 +18,8 @@ export interface CallEnd {
   /** The gRPC code that was answered, by name: `OK`, `NOT_FOUND`, … */
   readonly code: string;
   readonly durationMs: number;
-  readonly context: CallContext;
-  /** Where the call came from: `HOST:PORT`, or `unknown` for a Unix socket. */
-  readonly peer: string;
+  /** The call's context: its method, its caller's address and identity, and the rest. */
+  readonly context: HandlerContext;
   /** Why it failed; for `INTERNAL` this is what the caller was not told. */
   readonly error?: unknown;
 }
@@ -83,7 +82,6 @@ function accessLog(onCallEnd: (end: CallEnd) => void): ServerMiddleware {
       code: status[code],
       durationMs: performance.now() - (context as ServedCall).startedAt,
       context,
-      peer: context.peer.address,
       ...(error !== undefined && { error }),
     });
   return async (context, next) => {
