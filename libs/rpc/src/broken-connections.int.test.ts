@@ -3,15 +3,13 @@ import { test } from "node:test";
 import type { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { isAppError } from "@shoal/kernel";
 import type { Client } from "./client.ts";
+import { framed, http2Codes } from "./raw-client.ts";
 import {
   answer,
   clientOf,
-  codes,
   collected,
   data,
   destroy,
-  eventually,
-  framed,
   goaway,
   headers,
   parcel,
@@ -19,6 +17,7 @@ import {
   type Step,
   startRawServer,
 } from "./raw-server.ts";
+import { eventually } from "./tested-server.ts";
 
 type EchoClient = Client<typeof EchoService>;
 
@@ -55,40 +54,44 @@ const stages = {
 
 /** How a call is broken off, and what its caller sees of it. */
 const breaks: Record<string, { steps: readonly Step[]; kind: string; reason: string; refused?: true; lost?: true }> = {
-  "RST_STREAM(CANCEL)": { steps: [reset(codes.CANCEL)], kind: "cancelled", reason: "CANCELLED" },
+  "RST_STREAM(CANCEL)": { steps: [reset(http2Codes.CANCEL)], kind: "cancelled", reason: "CANCELLED" },
   "RST_STREAM(REFUSED_STREAM)": {
-    steps: [reset(codes.REFUSED_STREAM)],
+    steps: [reset(http2Codes.REFUSED_STREAM)],
     kind: "unavailable",
     reason: "UNAVAILABLE",
     refused: true,
   },
-  "RST_STREAM(ENHANCE_YOUR_CALM)": { steps: [reset(codes.CALM)], kind: "exhausted", reason: "RESOURCE_EXHAUSTED" },
+  "RST_STREAM(ENHANCE_YOUR_CALM)": {
+    steps: [reset(http2Codes.ENHANCE_YOUR_CALM)],
+    kind: "exhausted",
+    reason: "RESOURCE_EXHAUSTED",
+  },
   "RST_STREAM(INTERNAL_ERROR)": {
-    steps: [reset(codes.INTERNAL_ERROR)],
+    steps: [reset(http2Codes.INTERNAL_ERROR)],
     kind: "unavailable",
     reason: "CONNECTION_LOST",
   },
-  "RST_STREAM(NO_ERROR)": { steps: [reset(codes.NO_ERROR)], kind: "unavailable", reason: "CONNECTION_LOST" },
+  "RST_STREAM(NO_ERROR)": { steps: [reset(http2Codes.NO_ERROR)], kind: "unavailable", reason: "CONNECTION_LOST" },
   "a GOAWAY that leaves the call out": {
-    steps: [goaway(-2, codes.NO_ERROR)],
+    steps: [goaway(-2, http2Codes.NO_ERROR)],
     kind: "unavailable",
     reason: "UNAVAILABLE",
     refused: true,
   },
   "a GOAWAY that leaves nothing but others out, and a closed connection": {
-    steps: [goaway(0, codes.NO_ERROR), destroy],
+    steps: [goaway(0, http2Codes.NO_ERROR), destroy],
     kind: "unavailable",
     reason: "UNAVAILABLE",
     lost: true,
   },
   "GOAWAY(INTERNAL_ERROR)": {
-    steps: [goaway(0, codes.INTERNAL_ERROR)],
+    steps: [goaway(0, http2Codes.INTERNAL_ERROR)],
     kind: "unavailable",
     reason: "CONNECTION_LOST",
     lost: true,
   },
   "GOAWAY(ENHANCE_YOUR_CALM)": {
-    steps: [goaway(0, codes.CALM)],
+    steps: [goaway(0, http2Codes.ENHANCE_YOUR_CALM)],
     kind: "exhausted",
     reason: "RESOURCE_EXHAUSTED",
     lost: true,
@@ -125,7 +128,7 @@ for (const [name, { steps, kind, reason, refused = false, lost = false }] of Obj
     });
 
 test("a server that goes away lets the calls that it has taken end, and gets no more of them", async (t) => {
-  const server = await startRawServer(t, (n) => (n === 0 ? [goaway(0, codes.NO_ERROR), ...answer()] : answer()));
+  const server = await startRawServer(t, (n) => (n === 0 ? [goaway(0, http2Codes.NO_ERROR), ...answer()] : answer()));
   const client = clientOf(t, server.port);
   await client.echo({}, options);
   await client.echo({}, options);
@@ -133,7 +136,7 @@ test("a server that goes away lets the calls that it has taken end, and gets no 
 });
 
 test("a call that is refused again and again is unavailable, and not tried for ever", async (t) => {
-  const server = await startRawServer(t, () => [reset(codes.REFUSED_STREAM)]);
+  const server = await startRawServer(t, () => [reset(http2Codes.REFUSED_STREAM)]);
   const client = clientOf(t, server.port);
   await assert.rejects(client.echo({}, options), (error) => isAppError(error) && error.kind === "unavailable");
   assert.equal(server.calls, 2);

@@ -7,8 +7,9 @@ import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { isAppError } from "@shoal/kernel";
 import { type ClientOptions, defaultClientOptions } from "./client.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
-import { clientOf, eventually, listen } from "./raw-server.ts";
+import { clientOf, listen } from "./raw-server.ts";
 import { createServer, defaultServerOptions, type ServerOptions } from "./server.ts";
+import { eventually } from "./tested-server.ts";
 
 const keepalive = { keepaliveMs: 1_000, keepaliveTimeoutMs: 300 };
 /** Long enough to tell a call that ends because its peer is lost from one that waits for its own end. */

@@ -8,18 +8,9 @@ import { ErrorInfoSchema } from "@shoal/contracts/google/rpc/error_details";
 import { StatusSchema } from "@shoal/contracts/google/rpc/status";
 import { isAppError } from "@shoal/kernel";
 import type { Client } from "./client.ts";
-import {
-  answer,
-  clientOf,
-  data,
-  eventually,
-  framed,
-  headers,
-  parcel,
-  type Step,
-  startRawServer,
-  trailers,
-} from "./raw-server.ts";
+import { framed } from "./raw-client.ts";
+import { answer, clientOf, data, headers, parcel, type Step, startRawServer, trailers } from "./raw-server.ts";
+import { eventually } from "./tested-server.ts";
 
 type EchoClient = Client<typeof EchoService>;
 
@@ -121,31 +112,31 @@ const lies: Record<string, Lie> = {
     reason: "RESOURCE_EXHAUSTED",
   },
   "an answer that is no gzip": {
-    steps: [headers(zipped), data(framed(parcel, { compressed: 1 })), trailers()],
+    steps: [headers(zipped), data(framed(parcel, { flag: 1 })), trailers()],
     kind: "internal",
     reason: "INTERNAL",
     message: /decompress/,
   },
   "an answer whose gzip is cut off": {
-    steps: [headers(zipped), data(framed(gzipSync(parcel).subarray(0, -9), { compressed: 1 })), trailers()],
+    steps: [headers(zipped), data(framed(gzipSync(parcel).subarray(0, -9), { flag: 1 })), trailers()],
     kind: "internal",
     reason: "INTERNAL",
     message: /decompress/,
   },
   "an answer in an encoding that nobody knows": {
-    steps: [headers({ ...grpc, "grpc-encoding": "magic" }), data(framed(parcel, { compressed: 1 })), trailers()],
+    steps: [headers({ ...grpc, "grpc-encoding": "magic" }), data(framed(parcel, { flag: 1 })), trailers()],
     kind: "internal",
     reason: "INTERNAL",
     message: /compressed/,
   },
   "a compressed answer without an encoding": {
-    steps: [headers(), data(framed(gzipSync(parcel), { compressed: 1 })), trailers()],
+    steps: [headers(), data(framed(gzipSync(parcel), { flag: 1 })), trailers()],
     kind: "internal",
     reason: "INTERNAL",
     message: /compressed/,
   },
   "a small answer that decompresses to 40 MB": {
-    steps: [headers(zipped), data(framed(gzipSync(Buffer.alloc(40_000_000)), { compressed: 1 })), trailers()],
+    steps: [headers(zipped), data(framed(gzipSync(Buffer.alloc(40_000_000)), { flag: 1 })), trailers()],
     kind: "exhausted",
     reason: "RESOURCE_EXHAUSTED",
   },

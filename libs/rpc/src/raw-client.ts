@@ -18,7 +18,14 @@ export const paths = {
 };
 
 /** The error codes of HTTP/2 (RFC 9113, section 7). */
-export const http2Codes = { NO_ERROR: 0, PROTOCOL_ERROR: 1, INTERNAL_ERROR: 2, CANCEL: 8, ENHANCE_YOUR_CALM: 11 };
+export const http2Codes = {
+  NO_ERROR: 0,
+  PROTOCOL_ERROR: 1,
+  INTERNAL_ERROR: 2,
+  REFUSED_STREAM: 7,
+  CANCEL: 8,
+  ENHANCE_YOUR_CALM: 11,
+};
 
 /** A gRPC message with its prefix, which may lie about the length and the compression. */
 export function framed(bytes: Uint8Array, { length = bytes.length, flag = 0 } = {}): Buffer {
@@ -133,7 +140,7 @@ export function replyTo(stream: ClientHttp2Stream): Promise<RawReply> {
   });
 }
 
-const frameTypes = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, continuation: 9 };
+const frameTypes = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, windowUpdate: 8 };
 const frameFlags = { endStream: 1, ack: 1, endHeaders: 4 };
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
@@ -149,8 +156,8 @@ export interface Frame {
 }
 
 /**
- * HTTP/2 written by hand, frame by frame (RFC 9113): sends what it is told to, when it is told to. Never gives the server
- * room for more than the 64 KiB that each connection begins with.
+ * HTTP/2 written by hand, frame by frame (RFC 9113): sends what it is told to, when it is told to. Gives the server no room
+ * for more than the 64 KiB that each connection and stream begins with, unless it is told to.
  */
 export class FrameConnection {
   readonly socket: Socket;
@@ -188,6 +195,11 @@ export class FrameConnection {
 
   reset(id: number, code: number): void {
     this.write(resetFrame(id, code));
+  }
+
+  /** Gives the server room for more on the connection, but on no stream of it. */
+  grant(bytes: number): void {
+    this.write(frame(frameTypes.windowUpdate, 0, 0, uint32(bytes)));
   }
 
   goaway(code: number): void {

@@ -1,10 +1,10 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { CollectResponseSchema, EchoResponseSchema, EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { type Client, type ClientOptions, createClient } from "./client.ts";
+import { framed } from "./raw-client.ts";
 
 // For tests only: HTTP/2 written by hand, frame by frame (RFC 9113), so that a server can break every promise of it.
 
@@ -12,9 +12,6 @@ const types = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, 
 const flags = { endStream: 1, ack: 1, endHeaders: 4 };
 const maxFrameBytes = 16_384;
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/** The error codes of HTTP/2 that tests send. */
-export const codes = { NO_ERROR: 0, PROTOCOL_ERROR: 1, INTERNAL_ERROR: 2, REFUSED_STREAM: 7, CANCEL: 8, CALM: 11 };
 
 /** What a server does to a call, given its stream's id: bytes to send, or something done to the connection. */
 export type Step = (id: number, connection: Socket) => Buffer | undefined;
@@ -59,11 +56,6 @@ export const destroy: Step = (_, connection) => {
   return undefined;
 };
 
-/** A gRPC message with its prefix, which may lie about the length and the compression. */
-export function framed(bytes: Uint8Array, { length = bytes.length, compressed = 0 } = {}): Buffer {
-  return Buffer.concat([Buffer.of(compressed), uint32(length), bytes]);
-}
-
 /** An answer of the methods that answer with a parcel. */
 export const parcel = toBinary(EchoResponseSchema, create(EchoResponseSchema, { parcel: { name: "as asked" } }));
 /** An answer of `Collect`. */
@@ -84,7 +76,9 @@ export interface RawServer {
   readonly open: ReadonlySet<Socket>;
   /** The codes with which the client reset streams. */
   readonly resets: readonly number[];
-  /** When each call came, as `performance.now()` counts. */
+  /** What came of each request before it was answered, in the order of the calls. */
+  readonly requests: readonly Buffer[];
+  /** When each call was answered, as `performance.now()` counts. */
   readonly times: readonly number[];
 }
 
@@ -109,20 +103,24 @@ export async function startRawServer(
   const open = new Set<Socket>();
   const resets: number[] = [];
   const times: number[] = [];
+  const requests: Buffer[] = [];
   const serve = (connection: Socket) => {
     open.add(connection);
     connection.setNoDelay();
     server.connections += 1;
     connection.on("close", () => open.delete(connection)).on("error", () => {});
+    const came = new Map<number, Buffer>();
     const onFrame = (type: number, frameFlags: number, id: number, payload: Buffer) => {
       const isAck = (frameFlags & flags.ack) !== 0;
       if (type === types.settings && !isAck) connection.write(frame(types.settings, flags.ack, 0));
       if (type === types.ping && !isAck) connection.write(frame(types.ping, flags.ack, 0, payload));
       if (type === types.reset) resets.push(payload.readUInt32BE());
+      if (type === types.data) came.set(id, Buffer.concat([came.get(id) ?? Buffer.alloc(0), payload]));
       const isRequest = type === types.headers || type === types.data;
       const begins = early ? type === types.headers : isRequest && (frameFlags & flags.endStream) !== 0;
       if (!begins) return;
       times.push(performance.now());
+      requests.push(came.get(id) ?? Buffer.alloc(0));
       const call = server.calls;
       server.calls += 1;
       const bytes: Buffer[] = [];
@@ -143,7 +141,7 @@ export async function startRawServer(
     else setTimeout(greet, silentMs);
   };
   const listener = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
-  const server = { port: await listen(t, listener, port), calls: 0, connections: 0, open, resets, times };
+  const server = { port: await listen(t, listener, port), calls: 0, connections: 0, open, resets, requests, times };
   t.after(() => {
     for (const connection of open) connection.destroy();
   });
@@ -166,11 +164,6 @@ export function clientOf(
   const client = createClient(EchoService, { address: typeof to === "number" ? `127.0.0.1:${to}` : to, ...options });
   t.after(() => client[Symbol.dispose]());
   return client;
-}
-
-/** Waits until `holds`, for things that happen on the other side. The test's own timeout ends a wait in vain. */
-export async function eventually(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(2);
 }
 
 function readFrames(
