@@ -125,6 +125,7 @@ export async function attempt(channel: Channel, call: ClientCall, marginMs: numb
   const deadline = deadlineOf(call.deadline, marginMs);
   const { method, options } = call;
   const request = "request" in call.input ? call.encode(call.input.request) : undefined;
+  const own: OwnFailure = { error: undefined };
   const stream = new ClientStream(channel, {
     path: pathOf(method),
     deadline,
@@ -132,14 +133,17 @@ export async function attempt(channel: Channel, call: ClientCall, marginMs: numb
     compress: options.compress ?? true,
     onHeaders: (headers) => {
       call.responseHeaders = headers;
-      options.onHeaders?.(headers);
+      try {
+        options.onHeaders?.(headers);
+      } catch (error) {
+        fail(stream, own, error);
+      }
     },
   });
   const stopWatching = cancelOn(signals, stream);
   const ended = stream.status();
-  const sent: Sent = { failure: undefined };
   if (request !== undefined) stream.writeLast(request);
-  else if ("requests" in call.input) void send(call, call.input.requests, stream, sent);
+  else if ("requests" in call.input) void send(call, call.input.requests, stream, own);
   let answer: Buffer | undefined;
   if (method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming") call.open(stream);
   else {
@@ -152,20 +156,32 @@ export async function attempt(channel: Channel, call: ClientCall, marginMs: numb
   stopWatching();
   call.responseTrailers = end.metadata;
   options.onTrailers?.(end.metadata);
-  if (sent.failure !== undefined) throw sent.failure;
+  if (own.error !== undefined) throw own.error;
   if (end.code !== status.OK) throw fromStatus(end.code === status.RESOURCE_EXHAUSTED ? ofPage(end, call) : end);
   if (stream.truncated) throw responseTruncated();
   if (answer !== undefined) call.received = call.decode(answer);
   else if (method.methodKind === "unary" || method.methodKind === "client_streaming") throw fromStatus(noAnswer(end));
 }
 
-/** How the requests of a stream went out: the failure of their source is what the caller should see. */
-interface Sent {
-  failure: Error | undefined;
+/** What failed on the caller's own side, the source of its requests or a callback: that is what it should see. */
+interface OwnFailure {
+  error: Error | undefined;
+}
+
+/** Cancels a call for a failure of the caller's own. Once the call has ended, its end is what counts. */
+function fail(stream: ClientStream, own: OwnFailure, error: unknown): void {
+  if (stream.ended) return;
+  own.error ??= error instanceof Error ? error : new Error(String(error));
+  stream.cancel("the caller failed");
 }
 
 /** Sends all of `requests`. A source that fails cancels the call; a call that ends closes the source at its next item. */
-async function send(call: ClientCall, requests: AsyncIterable<Init>, stream: ClientStream, sent: Sent): Promise<void> {
+async function send(
+  call: ClientCall,
+  requests: AsyncIterable<Init>,
+  stream: ClientStream,
+  own: OwnFailure,
+): Promise<void> {
   try {
     for await (const request of requests) {
       if (stream.ended) return;
@@ -174,8 +190,7 @@ async function send(call: ClientCall, requests: AsyncIterable<Init>, stream: Cli
     }
     stream.end();
   } catch (error) {
-    sent.failure = error instanceof Error ? error : new Error(String(error));
-    stream.cancel("the source of the requests failed");
+    fail(stream, own, error);
   }
 }
 

@@ -167,8 +167,12 @@ function detailsOf(error: AppError, listed: number): Any[] {
   return details;
 }
 
-/** `text`, or as much of it as fits `maxBytes` the way gRPC writes it: percent-encoded outside visible ASCII. */
-function cut(text: string, maxBytes: number): string {
+/**
+ * `text`, or as much of it as fits `maxBytes` the way gRPC writes it: percent-encoded outside visible ASCII. Halves of
+ * characters, for which there is no such encoding, are replaced.
+ */
+function cut(original: string, maxBytes: number): string {
+  const text = original.toWellFormed();
   let bytes = 0;
   let end = 0;
   for (const character of text) {
