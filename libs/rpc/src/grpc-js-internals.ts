@@ -58,6 +58,14 @@ export function isMidAnswer(call: experimental.CallStream): boolean {
   return attempt?.call.child !== undefined && attempt.call.child.decoder.readState !== 0;
 }
 
+/**
+ * Calls `onAborted` when a call's caller breaks it off. grpc-js tells of that later: after what has been received looked
+ * complete, and not at all while some of it is unread after an RST_STREAM with NO_ERROR.
+ */
+export function onCallerGone(call: ServerInterceptingCallInterface, onAborted: () => void): void {
+  (call as unknown as { stream: ServerHttp2Stream }).stream.once("aborted", onAborted);
+}
+
 type SendStatus = ServerInterceptingCallInterface["sendStatus"];
 
 /**

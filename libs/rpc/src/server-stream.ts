@@ -1,7 +1,7 @@
 import { Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 import { AppError } from "@shoal/kernel";
 import { fromStatus, toGrpcStatus } from "./errors.ts";
-import { checkCompressedFlags, isMidMessage, takeStatus } from "./grpc-js-internals.ts";
+import { checkCompressedFlags, isMidMessage, onCallerGone, takeStatus } from "./grpc-js-internals.ts";
 import { malformedTimeout } from "./request-headers.ts";
 
 /** Bytes that wait to be sent before {@link ServerStream.write} asks its caller to wait as well. */
@@ -41,6 +41,7 @@ export class ServerStream {
   constructor(wire: ServerInterceptingCallInterface, single: boolean, onBegin: (stream: ServerStream) => void) {
     this.#wire = wire;
     checkCompressedFlags(wire);
+    onCallerGone(wire, () => this.#finish());
     this.#sendStatus = takeStatus(wire, (end) => this.#endByItself(end));
     this.#single = single;
     this.#onBegin = onBegin;

@@ -246,8 +246,8 @@ async function* requestsOf(call: ServedCall): AsyncGenerator<Message, void, unde
     if (bytes === undefined) break;
     yield decode(call, bytes);
   }
-  // A call that is cancelled looks like one whose requests are complete until Node has closed its HTTP/2 stream, which
-  // it does right after the stream's end. What was cut off must not be taken for a whole.
+  // Node's own clients end their requests when they cancel a call, right before they say that they do: what was cut off
+  // must not be taken for a whole.
   await new Promise(setImmediate);
   if (call.abortReason !== undefined) throw call.abortReason;
 }
