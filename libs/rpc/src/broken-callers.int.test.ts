@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import type { AppError } from "@shoal/kernel";
+import { isAppError } from "@shoal/kernel";
 import type { HandlerContext } from "./handlers.ts";
 import { FrameConnection, goodRequest, http2Codes, paths, repeatRequest } from "./raw-client.ts";
 import { echoing, eventually, startTested, type TestedServer } from "./tested-server.ts";
@@ -159,7 +159,8 @@ for (const { name, path, send, reached, unread = false } of stages)
       }
       await eventually(() => tested.ends.length === 1, "told");
       assert.equal(tested.ends[0]?.code, "CANCELLED");
-      assert.equal((tested.entered[0]?.signal.reason as AppError).kind, "cancelled");
+      const reason: unknown = tested.entered[0]?.signal.reason;
+      assert.ok(isAppError(reason) && reason.kind === "cancelled");
       assert.equal(tested.seen.complete, 0);
       if (breakName.startsWith("RST_STREAM")) {
         connection.grant(1_000_000);

@@ -168,7 +168,7 @@ function detailsOf(error: AppError, listed: number): Any[] {
 }
 
 /**
- * `text`, or as much of it as fits `maxBytes` the way gRPC writes it: percent-encoded outside visible ASCII. Halves of
+ * `text`, or as much of it as fits `maxBytes` the way grpc-js writes it: percent-encoded as by `encodeURI`. Halves of
  * characters, for which there is no such encoding, are replaced.
  */
 function cut(original: string, maxBytes: number): string {
@@ -176,7 +176,7 @@ function cut(original: string, maxBytes: number): string {
   let bytes = 0;
   let end = 0;
   for (const character of text) {
-    bytes += /^[ -$&-~]$/.test(character) ? 1 : 3 * Buffer.byteLength(character);
+    bytes += /^[\w;,/?:@&=+$\-.!~*'()#]$/.test(character) ? 1 : 3 * Buffer.byteLength(character);
     if (bytes > maxBytes) return `${text.slice(0, end)}…`;
     end += character.length;
   }
