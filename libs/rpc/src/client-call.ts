@@ -130,6 +130,7 @@ export async function attempt(channel: Channel, call: ClientCall, marginMs: numb
     path: pathOf(method),
     deadline,
     metadata: metadataOf(call),
+    requestStream: request === undefined,
     compress: options.compress ?? true,
     onHeaders: (headers) => {
       call.responseHeaders = headers;

@@ -1,5 +1,5 @@
 import { type Channel, type experimental, type Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import { isMidAnswer } from "./grpc-js-internals.ts";
+import { breakOffWhenCancelled, isMidAnswer } from "./grpc-js-internals.ts";
 
 /** gRPC's write flag for a message that is not to be compressed. */
 const noCompress = 2;
@@ -13,6 +13,8 @@ export interface ClientStreamInit {
   /** Milliseconds since the epoch, `Infinity` for none. */
   readonly deadline: number;
   readonly metadata: Metadata;
+  /** Whether there may be any number of requests. */
+  readonly requestStream: boolean;
   /** Whether messages are compressed, on a channel that can. */
   readonly compress: boolean;
   /** Called once, before the first answer; not at all for a call that fails without answers. */
@@ -33,9 +35,10 @@ export class ClientStream {
   #onWritten: (() => void) | undefined;
   #onStatus: ((status: StatusObject) => void) | undefined;
 
-  constructor(channel: Channel, { path, deadline, metadata, compress, onHeaders }: ClientStreamInit) {
+  constructor(channel: Channel, { path, deadline, metadata, requestStream, compress, onHeaders }: ClientStreamInit) {
     this.#compress = compress;
     this.#wire = channel.createCall(path, deadline, null, null, null);
+    if (requestStream) breakOffWhenCancelled(this.#wire);
     this.#wire.start(metadata, {
       onReceiveMetadata: (headers) => onHeaders?.(headers),
       onReceiveMessage: (bytes: Buffer) => {

@@ -51,11 +51,38 @@ export function isMidMessage(call: ServerInterceptingCallInterface): boolean {
 
 /** As {@link isMidMessage}, of a client's call that has ended. */
 export function isMidAnswer(call: experimental.CallStream): boolean {
-  type Attempt = { call: { child?: { decoder: { readState: number } } } };
-  type Attempts = { underlyingCalls: Attempt[]; committedCallIndex: number | null };
-  const { child } = call as unknown as { child: Attempts | null };
+  const { child } = call as unknown as AttemptedCall;
   const attempt = child?.underlyingCalls[child.committedCallIndex ?? -1];
-  return attempt?.call.child !== undefined && attempt.call.child.decoder.readState !== 0;
+  return attempt?.call.child != null && attempt.call.child.decoder.readState !== 0;
+}
+
+/** A client's call with its attempts, each of which is a stream of a connection once there is one for it. */
+interface AttemptedCall {
+  readonly child: {
+    readonly underlyingCalls: readonly { readonly call: { readonly child: AttemptOnStream | null } }[];
+    readonly committedCallIndex: number | null;
+  } | null;
+}
+
+interface AttemptOnStream {
+  readonly decoder: { readonly readState: number };
+  readonly http2Stream: ClientHttp2Stream;
+}
+
+/**
+ * Makes a call break its requests off when it is cancelled, by its deadline too. Node says first that they are complete, and
+ * then, in a packet of its own, that the call is cancelled: a server that has not heard of that takes what was cut off for
+ * a whole.
+ */
+export function breakOffWhenCancelled(call: experimental.CallStream): void {
+  const cancelWithStatus = call.cancelWithStatus.bind(call);
+  call.cancelWithStatus = (code, details) => {
+    for (const attempt of (call as unknown as AttemptedCall).child?.underlyingCalls ?? []) {
+      const stream = attempt.call.child?.http2Stream;
+      if (stream !== undefined && !stream.writableEnded) stream.end = () => stream;
+    }
+    cancelWithStatus(code, details);
+  };
 }
 
 /**

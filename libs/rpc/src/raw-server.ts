@@ -70,6 +70,8 @@ export interface RawServer {
   readonly port: number;
   /** Calls that have come. */
   calls: number;
+  /** Requests that the client said were complete. */
+  completed: number;
   /** Connections that have come. */
   connections: number;
   /** Connections that are open. */
@@ -118,6 +120,7 @@ export async function startRawServer(
       if (type === types.data) came.set(id, Buffer.concat([came.get(id) ?? Buffer.alloc(0), payload]));
       const isRequest = type === types.headers || type === types.data;
       const begins = early ? type === types.headers : isRequest && (frameFlags & flags.endStream) !== 0;
+      if (isRequest && (frameFlags & flags.endStream) !== 0) server.completed += 1;
       if (!begins) return;
       times.push(performance.now());
       requests.push(came.get(id) ?? Buffer.alloc(0));
@@ -141,7 +144,16 @@ export async function startRawServer(
     else setTimeout(greet, silentMs);
   };
   const listener = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
-  const server = { port: await listen(t, listener, port), calls: 0, connections: 0, open, resets, requests, times };
+  const server = {
+    port: await listen(t, listener, port),
+    calls: 0,
+    completed: 0,
+    connections: 0,
+    open,
+    resets,
+    requests,
+    times,
+  };
   t.after(() => {
     for (const connection of open) connection.destroy();
   });
