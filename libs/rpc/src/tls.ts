@@ -1,4 +1,4 @@
-import { rootCertificates } from "node:tls";
+import { getCACertificates } from "node:tls";
 import { type ChannelCredentials, credentials, experimental, type ServerCredentials } from "@grpc/grpc-js";
 import { requireInteger } from "@shoal/kernel";
 import { WatchedCertificates } from "./certificate-files.ts";
@@ -33,7 +33,7 @@ export interface ClientTls extends Reload {
 /** Every 10 seconds. New connections use new certificates; those that are open keep theirs. */
 export const defaultTlsReload = Object.freeze({ reloadMs: 10_000 });
 
-/** Throws for files that are no good. */
+/** Throws an `Error` that names the file for files that are no good. */
 export function serverCredentials({ certFile, keyFile, clientCaFile, ...reload }: ServerTls): ServerCredentials {
   const provider = watch({ certFile, keyFile, caFile: clientCaFile }, reload);
   const authorities = clientCaFile === undefined ? null : provider;
@@ -41,7 +41,7 @@ export function serverCredentials({ certFile, keyFile, clientCaFile, ...reload }
   return experimental.createCertificateProviderServerCredentials(provider, authorities, authorities !== null);
 }
 
-/** Throws for files that are no good. */
+/** Throws an `Error` that names the file for files that are no good. */
 export function clientCredentials({ caFile, certFile, keyFile, ...reload }: ClientTls): ChannelCredentials {
   if (caFile === undefined && certFile === undefined) return credentials.createSsl();
   const provider = watch({ certFile, keyFile, caFile }, reload);
@@ -61,7 +61,8 @@ function watch(files: ConstructorParameters<typeof WatchedCertificates>[0], relo
 /** The authorities that Node knows, for a client that has a certificate of its own. */
 const knownAuthorities: experimental.CertificateProvider = {
   addCaCertificateListener: (listener) =>
-    process.nextTick(listener, { caCertificate: Buffer.from(rootCertificates.join("\n")) }),
+    // With those that NODE_EXTRA_CA_CERTS adds.
+    process.nextTick(listener, { caCertificate: Buffer.from(getCACertificates("default").join("\n")) }),
   removeCaCertificateListener: () => {},
   addIdentityCertificateListener: () => {},
   removeIdentityCertificateListener: () => {},
