@@ -275,3 +275,18 @@ test("answers in frames of one byte, and several in one frame, are the same", as
     assert.deepEqual(names, ["as asked", undefined, "as asked"]);
   }
 });
+
+test("answers that decompress to a gigabyte, all at once, leave memory bounded", async (t) => {
+  const bomb = [headers(zipped), data(framed(gzipSync(Buffer.alloc(50_000_000)), { flag: 1 })), trailers()];
+  const servers = await Promise.all(Array.from({ length: 20 }, () => startRawServer(t, () => bomb)));
+  const before = process.memoryUsage.rss();
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, process.memoryUsage.rss());
+  }, 5);
+  t.after(() => clearInterval(watch));
+  const all = servers.map(({ port }) => clientOf(t, port).echo({}, options));
+  for (const result of await Promise.allSettled(all))
+    assert.ok(result.status === "rejected" && isAppError(result.reason, "RESOURCE_EXHAUSTED"));
+  assert.ok(most - before < 400_000_000, `${most - before} bytes more`);
+});
