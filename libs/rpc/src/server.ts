@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { createServer as createTcpServer, isIPv6, type Server as NetServer } from "node:net";
+import { normalize } from "node:path";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
   type ChannelOptions,
@@ -25,6 +26,7 @@ import { ServedCall } from "./served-call.ts";
 import { type ServerLayerOptions, serverLayers } from "./server-layers.ts";
 import { ServerStream } from "./server-stream.ts";
 import { type ServerTls, serverCredentials } from "./tls.ts";
+import { freeSocketPath } from "./unix-socket.ts";
 
 /** What a server serves, and how. */
 export interface ServerOptions extends ServerLayerOptions {
@@ -65,7 +67,7 @@ export type ListenAddress =
       /** Without it, connections are not encrypted. */
       readonly tls?: ServerTls;
     }
-  /** A Unix socket, which nobody but its owner may connect to. It must not exist yet. */
+  /** A Unix socket, which nobody but its owner may connect to. One that no server listens on any more is replaced. */
   | { readonly path: string };
 
 /** A gRPC server with health (grpc.health.v1) and reflection (v1, v1alpha) beside its services. */
@@ -270,7 +272,10 @@ async function listen(server: Server, at: ListenAddress): Promise<number> {
   return bind(server, `${isIPv6(host) ? `[${host}]` : host}:${port}`, credentials);
 }
 
-async function listenOnSocket(server: Server, path: string): Promise<number> {
+async function listenOnSocket(server: Server, asked: string): Promise<number> {
+  // grpc-js would take the first part of a path with two slashes for a host.
+  const path = normalize(asked);
+  await freeSocketPath(path);
   await requireFree(() => createTcpServer().listen(path));
   await bind(server, `unix:${path}`, ServerCredentials.createInsecure());
   await chmod(path, 0o600);
