@@ -373,17 +373,18 @@ test("a port that is in use is told by the system's own code", async (t) => {
 
 test("draining finishes what runs and refuses what comes", async (t) => {
   const release = Promise.withResolvers<void>();
-  const running = Promise.withResolvers<void>();
+  const running = Promise.withResolvers<AbortSignal>();
   const { inventory, server } = await start(t, {
-    getProduct: async () => {
-      running.resolve();
+    getProduct: async (_, { draining }) => {
+      running.resolve(draining);
       await release.promise;
       return { product: { sku: "A" } };
     },
   });
   const call = inventory.getProduct({ sku: "A" });
-  await running.promise;
+  const told = once(await running.promise, "abort");
   const drained = server.drain(10_000);
+  await told;
   await assert.rejects(
     inventory.getStock({ skus: ["A"] }),
     (error) => isAppError(error) && error.kind === "unavailable",

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { createServer as createTcpServer, isIPv6, type Server as NetServer } from "node:net";
 import { normalize } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import {
   type ChannelOptions,
@@ -14,8 +15,9 @@ import {
 import { requireInteger, runWithContext } from "@shoal/kernel";
 import { requireChannelOptions } from "./channel-options.ts";
 import { decodeRequest, encodeResponse, type Init, methodDefinition } from "./codec.ts";
+import { Connections } from "./connections.ts";
 import { serverDraining, toGrpcStatus } from "./errors.ts";
-import { onRequestHeaders, tuneHttp2 } from "./grpc-js-internals.ts";
+import { onListener, onRequestHeaders, tuneHttp2 } from "./grpc-js-internals.ts";
 import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
 import { compose } from "./middleware.ts";
@@ -74,14 +76,21 @@ export type ListenAddress =
 export interface RpcServer {
   /**
    * Listens and reports SERVING; answers the port, 0 for a Unix socket. May be called for several addresses. Rejects with
-   * the system's error (its `code` is `EADDRINUSE` or alike) when it cannot, and for certificates that are no good.
+   * the system's error (its `code` is `EADDRINUSE` or alike) when it cannot, for certificates that are no good, and once
+   * the server drains.
    */
   listen(address: ListenAddress): Promise<number>;
   /**
-   * Reports NOT_SERVING, refuses new calls, lets those at work finish for at most `graceMs` and then ends them.
-   * Always resolves; answers whether calls had to be ended. May be called once, listening or not.
+   * Ends serving, in this order: reports NOT_SERVING; awaits `deregister`, which should take the server out of where
+   * clients find it, and whose failure changes nothing; takes no more connections, sends GOAWAY on those that there are,
+   * and tells streams without an end of their own to end; lets calls finish. What is not over after `graceMs` from the
+   * start is ended, the calls with UNAVAILABLE (`SERVER_DRAINING`). No call is lost by that if it takes less and there is
+   * another server: what comes too late is refused in a way that clients repeat by themselves, whatever their policy.
+   *
+   * Always resolves, at most 2 seconds after the grace period; answers whether something had to be ended. Leaves nothing
+   * that keeps the process. May be called listening or not, and again: that can only shorten the grace period.
    */
-  drain(graceMs: number): Promise<{ readonly forced: boolean }>;
+  drain(graceMs: number, deregister?: () => Promise<void>): Promise<{ readonly forced: boolean }>;
 }
 
 /**
@@ -124,7 +133,9 @@ export function createServer(options: ServerOptions): RpcServer {
       },
     ],
   });
+  const connections = new Connections();
   tuneHttp2(server, all.maxMetadataBytes);
+  onListener(server, (listener) => connections.add(listener));
   onRequestHeaders(server, tidyRequestHeaders);
 
   const { errorDomain, onCallEnd, telemetry } = all;
@@ -147,26 +158,59 @@ export function createServer(options: ServerOptions): RpcServer {
     }
   }
 
+  const listens = new Set<Promise<number>>();
+  const forcing = Promise.withResolvers<void>();
+  let drained: Promise<void> | undefined;
+  let forced: Promise<void> | undefined;
+
+  /** All steps but the force. Resolves when no connection is left. */
+  const endServing = async (deregister: () => Promise<void>) => {
+    health.set(false);
+    await Promise.race([Promise.allSettled(listens), forcing.promise]);
+    await Promise.race([(async () => deregister())().catch(() => {}), forcing.promise]);
+    // Watchers of the health read NOT_SERVING before they are told to go: it is sent at the end of this turn.
+    await turn();
+    connections.close();
+    // Takes no more connections, and sends GOAWAY on those that there are; each closes with its last call. The GOAWAY names
+    // the last call that has come in. Those that are on their way are refused, by which gRPC knows that no handler has seen
+    // them, and clients send them to another server by themselves. (A first GOAWAY without that limit, as other servers
+    // send it, would let them in; but Node reads no further on a connection without calls once it has sent one.)
+    const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    // Streams end only now, for whoever begins one anew must do so elsewhere.
+    draining.abort();
+    await ended;
+  };
+
+  const force = async (ended: Promise<void>) => {
+    forcing.resolve();
+    // grpc-js's own forceShutdown ends no session while channelz is off, so calls and connections are ended here.
+    for (const call of running) call.abandon(serverDraining());
+    if (await within(forceMs, ended)) return;
+    connections.cut();
+    await within(forceMs, ended);
+  };
+
   return {
     listen: async (address) => {
-      const port = await listen(server, address);
+      const bound = drained === undefined ? listen(server, address) : Promise.reject(listenedTooLate());
+      listens.add(bound);
+      const port = await bound.finally(() => listens.delete(bound));
+      if (drained !== undefined) throw listenedTooLate();
       health.set(true);
       return port;
     },
-    drain: async (graceMs) => {
-      health.set(false);
-      draining.abort();
-      const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      const forced = !(await within(graceMs, ended));
-      if (forced) {
-        // grpc-js's own forceShutdown ends no session while channelz is off, so the calls are ended here.
-        for (const call of running) call.abandon(serverDraining());
-        await within(forceMs, ended);
-      }
+    drain: async (graceMs, deregister = () => Promise.resolve()) => {
+      drained ??= endServing(deregister);
+      if (!(await within(graceMs, drained))) forced ??= force(drained);
+      await forced;
       server.forceShutdown();
-      return { forced };
+      return { forced: forced !== undefined };
     },
   };
+}
+
+function listenedTooLate(): Error {
+  return new Error("the server drains, and listens no more");
 }
 
 type Serve = (stream: ServerStream) => void;
