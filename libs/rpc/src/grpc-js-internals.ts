@@ -1,4 +1,11 @@
-import type { Http2SecureServer, Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import {
+  type ClientHttp2Stream,
+  type Http2SecureServer,
+  type Http2Server,
+  constants as http2,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
 import { type experimental, type Server, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 
 // What grpc-js has no option for. Each function leans on a private member of its exact, pinned version; a test of the
@@ -91,6 +98,11 @@ export function breakOffWhenCancelled(call: experimental.CallStream): void {
  */
 export function onCallerGone(call: ServerInterceptingCallInterface, onAborted: () => void): void {
   (call as unknown as { stream: ServerHttp2Stream }).stream.once("aborted", onAborted);
+}
+
+/** Ends a call without a status: what waits to be sent is dropped. Does nothing for a call that is over. */
+export function resetCall(call: ServerInterceptingCallInterface): void {
+  (call as unknown as { stream: ServerHttp2Stream }).stream.close(http2.NGHTTP2_CANCEL);
 }
 
 type SendStatus = ServerInterceptingCallInterface["sendStatus"];

@@ -286,19 +286,20 @@ test("callers that send a byte at a time are served, or ended by their deadline"
   for (const { code } of tested.ends) assert.match(code, /^(OK|DEADLINE_EXCEEDED)$/);
 });
 
-test("a caller that takes no answers holds its handler no longer than its deadline", async (t) => {
-  const tested = await startTested(t);
+test("a caller that takes no answers holds its handler, and what waits to be sent, no longer than its deadline", async (t) => {
+  const tested = await startTested(t, { echo: async () => ({ parcel: { payload: new Uint8Array(1_000_000) } }) });
   const connection = await FrameConnection.open(tested.port);
   t.after(() => connection.destroy());
-  for (const [id, count] of [
-    [1, 1_000_000],
-    [3, 1_000_000],
-  ] as const) {
-    connection.headers(id, paths.repeat, { "grpc-timeout": "300m" });
-    connection.data(id, repeatRequest(count, 1_000), { end: true });
+  const requests = { [paths.repeat]: repeatRequest(1_000_000, 1_000), [paths.echo]: goodRequest };
+  for (const [n, [path, request]] of Object.entries(requests).entries()) {
+    connection.headers(1 + 2 * n, path, { "grpc-timeout": "300m" });
+    connection.data(1 + 2 * n, request, { end: true });
   }
   await eventually(() => tested.ends.length === 2);
-  for (const { code } of tested.ends) assert.equal(code, "DEADLINE_EXCEEDED");
+  // The handler of the one answer was done in time.
+  assert.deepEqual(tested.ends.map(({ code }) => code).sort(), ["DEADLINE_EXCEEDED", "OK"]);
+  await eventually(() => connection.resets.length === 2);
+  assert.deepEqual(connection.resets, [http2Codes.CANCEL, http2Codes.CANCEL]);
   assert.equal(connection.closed, false);
   await tested.stillServes();
 });

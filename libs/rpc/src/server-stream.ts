@@ -1,11 +1,14 @@
 import { Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 import { AppError } from "@shoal/kernel";
 import { fromStatus, toGrpcStatus } from "./errors.ts";
-import { checkCompressedFlags, isMidMessage, onCallerGone, takeStatus } from "./grpc-js-internals.ts";
+import { checkCompressedFlags, isMidMessage, onCallerGone, resetCall, takeStatus } from "./grpc-js-internals.ts";
 import { malformedTimeout } from "./request-headers.ts";
 
 /** Bytes that wait to be sent before {@link ServerStream.write} asks its caller to wait as well. */
 const writeBufferBytes = 64 * 1024;
+
+/** How long a call that is over may wait for its caller to take what was sent before the status, in milliseconds. */
+const lingerMs = 1_000;
 
 type PartialStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
@@ -162,6 +165,7 @@ export class ServerStream {
     if (end.code === status.UNIMPLEMENTED) sent.metadata?.set("grpc-accept-encoding", "identity,deflate,gzip");
     this.#sendStatus(sent);
     this.#finish(reason);
+    if (this.#unsentBytes > 0) setTimeout(() => resetCall(this.#wire), lingerMs).unref();
   }
 
   #finish(reason?: AppError): void {
