@@ -14,21 +14,18 @@ const ofKind = (kind: string) => (error: unknown) => isAppError(error) && error.
 
 /** Requests without an end, and whether they have been closed. */
 function endless(beforeEach: () => Promise<void> = () => sleep(1)) {
-  const source = {
-    sent: 0,
-    closed: false,
-    requests: (async function* () {
-      try {
-        for (; ; source.sent += 1) {
-          await beforeEach();
-          yield {};
-        }
-      } finally {
-        source.closed = true;
+  const state = { closed: false };
+  const requests = (async function* () {
+    try {
+      for (;;) {
+        await beforeEach();
+        yield {};
       }
-    })(),
-  };
-  return source;
+    } finally {
+      state.closed = true;
+    }
+  })();
+  return { requests, isClosed: () => state.closed };
 }
 
 /** Waits for the call's end without an answer. */
@@ -155,7 +152,7 @@ test("leaving a loop of answers cancels the call, and closes the source of its r
   const client = clientOf(t, port);
   const source = endless();
   for await (const _ of client.converse(source.requests, options)) break;
-  await eventually(() => source.closed && ends.length === 1);
+  await eventually(() => source.isClosed() && ends.length === 1);
   assert.equal(ends[0]?.code, "CANCELLED");
   assert.equal(entered[0]?.signal.aborted, true);
 });
@@ -176,7 +173,7 @@ test("a source of requests is closed when the server ends the call before it, we
     for await (const _ of client.converse(second.requests, options));
   })();
   await assert.rejects(failed, (error) => isAppError(error, "TEST"));
-  await eventually(() => first.closed && second.closed);
+  await eventually(() => first.isClosed() && second.isClosed());
 });
 
 test("a source of requests that waits keeps nobody from the call's end", async (t) => {

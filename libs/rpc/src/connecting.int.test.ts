@@ -18,7 +18,7 @@ const connectTimeoutMs = 200;
 
 /** A certificate for 127.0.0.1, for the server and, as a file, for its clients. */
 async function certificate(t: TestContext): Promise<{ server: TlsOptions; caFile: string }> {
-  const authority = await createAuthority();
+  const authority = await createAuthority("Test Authority");
   const { certificate: cert, key } = await authority.issue({ commonName: "localhost" });
   const directory = await mkdtemp(join(tmpdir(), "shoal-rpc-"));
   t.after(() => rm(directory, { recursive: true }));
