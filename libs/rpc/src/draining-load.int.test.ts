@@ -66,6 +66,7 @@ async function pace(perSecond: number, signal: AbortSignal, hasRoom: () => boole
   }
 }
 
+/** What the calls are paced at; told beside what was reached, which a machine that is busy otherwise lowers. */
 const perSecond = 2_000;
 const restartsOfEach = 5;
 /** Many more than there are when the machine is not busy. */
@@ -74,7 +75,7 @@ const mostAtOnce = 500;
 const answersBetween = 200;
 
 test("no call fails while each of two servers is restarted five times under 2,000 calls a second", {
-  timeout: 80_000,
+  timeout: 180_000,
 }, async (t) => {
   const running = await Promise.all(["a", "b"].map((name) => startServer(t, `${name}0`, 0)));
   using client = createClient(EchoService, {

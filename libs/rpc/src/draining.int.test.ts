@@ -134,12 +134,7 @@ test("a connection that does not finish its TLS handshake ends soon", async (t) 
   await client.echo({});
   const socket = connectTcp({ host: "127.0.0.1", port, allowHalfOpen: true });
   t.after(() => socket.destroy());
-  const closed = new Promise((resolve) =>
-    socket
-      .on("error", () => {})
-      .on("close", resolve)
-      .resume(),
-  );
+  socket.on("error", () => {}).resume();
   // The head of a TLS record, whose rest never comes.
   socket.write(Buffer.of(0x16, 3, 1, 2, 0));
   // Later connections are made later.
