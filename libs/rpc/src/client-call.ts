@@ -1,12 +1,13 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { type Channel, Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import { AppError, currentContext } from "@shoal/kernel";
+import { AppError, type CallContext, currentContext } from "@shoal/kernel";
+import { cancelOn, release } from "./cancel-on-abort.ts";
 import type { CallOptions } from "./client.ts";
 import { ClientStream } from "./client-stream.ts";
 import { decodeResponse, encodeRequest, type Init } from "./codec.ts";
 import { fromStatus } from "./errors.ts";
 import type { ContextKey, ContextValues } from "./middleware.ts";
-import { type MethodPolicy, pathOf } from "./policy.ts";
+import type { MethodPolicy } from "./policy.ts";
 import { writeContext } from "./wire-context.ts";
 
 /** What a client's layers know of a call besides its messages. */
@@ -30,19 +31,34 @@ export interface ClientContext extends ContextValues {
 
 type Look = (message: Message) => void;
 
+const none: readonly Look[] = [];
+
 /** What a call sends. */
 type Input = { readonly request: Init } | { readonly requests: AsyncIterable<Init> };
+
+/** What all calls of a method have in common. */
+export interface ClientMethod {
+  readonly method: DescMethod;
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly policy: MethodPolicy;
+  /** Whether the method gives one answer. */
+  readonly single: boolean;
+}
 
 /** One call of a client, through all its attempts. States: begun → attempted (once or more) → ended. */
 export class ClientCall implements ClientContext {
   readonly method: DescMethod;
+  readonly path: string;
   readonly policy: MethodPolicy;
+  /** Whether the method gives one answer. */
+  readonly single: boolean;
   readonly deadline: number;
   readonly requestMetadata: Metadata;
   readonly input: Input;
   readonly options: CallOptions;
-  readonly requestLooks: Look[] = [];
-  readonly responseLooks: Look[] = [];
+  #requestLooks: readonly Look[] = none;
+  #responseLooks: readonly Look[] = none;
   responseHeaders: Metadata | undefined;
   responseTrailers: Metadata | undefined;
   /** The one answer, where there is one. */
@@ -52,9 +68,11 @@ export class ClientCall implements ClientContext {
   #left = false;
   #values: Map<ContextKey<unknown>, unknown> | undefined;
 
-  constructor(method: DescMethod, policy: MethodPolicy, input: Input, options: CallOptions) {
+  constructor({ method, path, policy, single }: ClientMethod, input: Input, options: CallOptions) {
     this.method = method;
+    this.path = path;
     this.policy = policy;
+    this.single = single;
     this.input = input;
     this.options = options;
     this.deadline = Date.now() + (options.timeoutMs ?? policy.timeoutMs);
@@ -71,11 +89,11 @@ export class ClientCall implements ClientContext {
   }
 
   onRequest(look: Look): void {
-    this.requestLooks.push(look);
+    this.#requestLooks = [...this.#requestLooks, look];
   }
 
   onResponse(look: Look): void {
-    this.responseLooks.push(look);
+    this.#responseLooks = [...this.#responseLooks, look];
   }
 
   /** The one answer of a call whose layers have all succeeded. */
@@ -86,12 +104,12 @@ export class ClientCall implements ClientContext {
   }
 
   encode(request: Init): Buffer {
-    return encodeRequest(this.method.input, request, this.policy.maxRequestBytes, this.requestLooks);
+    return encodeRequest(this.method.input, request, this.policy.maxRequestBytes, this.#requestLooks);
   }
 
   decode(bytes: Buffer): Message {
     const response = decodeResponse(this.method.output, bytes, this.policy.maxResponseBytes);
-    for (const look of this.responseLooks) look(response);
+    for (const look of this.#responseLooks) look(response);
     return response;
   }
 
@@ -119,49 +137,71 @@ export class ClientCall implements ClientContext {
   }
 }
 
-/** Sends a call and waits for its end; what is innermost of a client's layers. Throws an {@link AppError}. */
-export async function attempt(channel: Channel, call: ClientCall, marginMs: number): Promise<void> {
-  const signals = liveSignals(call.options);
-  const deadline = deadlineOf(call.deadline, marginMs);
-  const { method, options } = call;
-  const request = "request" in call.input ? call.encode(call.input.request) : undefined;
-  const own: OwnFailure = { error: undefined };
-  const stream = new ClientStream(channel, {
-    path: pathOf(method),
-    deadline,
-    metadata: metadataOf(call),
-    requestStream: request === undefined,
-    compress: options.compress ?? true,
-    onHeaders: (headers) => {
-      call.responseHeaders = headers;
-      try {
-        options.onHeaders?.(headers);
-      } catch (error) {
-        fail(stream, own, error);
-      }
-    },
+/**
+ * Sends a call and waits for its end; what is innermost of a client's layers. Rejects with an {@link AppError}, or with
+ * the caller's own failure.
+ */
+export function attempt(channel: Channel, call: ClientCall, marginMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { options, input, single } = call;
+    const context = currentContext();
+    requireLive(options.signal);
+    requireLive(context?.signal);
+    const deadline = deadlineOf(call.deadline, context, marginMs);
+    const request = "request" in input ? call.encode(input.request) : undefined;
+    if (context !== undefined) writeContext(call.requestMetadata, context);
+    const own: OwnFailure = { error: undefined };
+    const stream = new ClientStream(channel, {
+      path: call.path,
+      deadline,
+      metadata: call.requestMetadata,
+      requestStream: request === undefined,
+      compress: options.compress ?? true,
+      single,
+      onHeaders: (headers) => {
+        call.responseHeaders = headers;
+        if (options.onHeaders === undefined) return;
+        try {
+          options.onHeaders(headers);
+        } catch (error) {
+          fail(stream, own, error);
+        }
+      },
+      onEnd: (end, answer) => {
+        release(options.signal, stream);
+        release(context?.signal, stream);
+        try {
+          finish(call, stream, own, end, answer);
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      },
+    });
+    cancelOn(options.signal, stream);
+    cancelOn(context?.signal, stream);
+    if (request !== undefined) stream.writeLast(request);
+    else if ("requests" in input) void send(call, input.requests, stream, own);
+    if (!single) call.open(stream);
   });
-  const stopWatching = cancelOn(signals, stream);
-  const ended = stream.status();
-  if (request !== undefined) stream.writeLast(request);
-  else if ("requests" in call.input) void send(call, call.input.requests, stream, own);
-  let answer: Buffer | undefined;
-  if (method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming") call.open(stream);
-  else {
-    answer = await stream.read();
-    // Lets the status in; whatever comes before it is one answer too many.
-    if (answer !== undefined && (await stream.read()) !== undefined)
-      stream.refuse("the method gives one answer; there came a second one");
-  }
-  const end = await ended;
-  stopWatching();
+}
+
+/** Makes of a call's end what its caller gets; throws what it fails with. */
+function finish(
+  call: ClientCall,
+  stream: ClientStream,
+  own: OwnFailure,
+  end: StatusObject,
+  answer: Buffer | undefined,
+): void {
   call.responseTrailers = end.metadata;
-  options.onTrailers?.(end.metadata);
+  call.options.onTrailers?.(end.metadata);
   if (own.error !== undefined) throw own.error;
   if (end.code !== status.OK) throw fromStatus(end.code === status.RESOURCE_EXHAUSTED ? ofPage(end, call) : end);
   if (stream.truncated) throw responseTruncated();
-  if (answer !== undefined) call.received = call.decode(answer);
-  else if (method.methodKind === "unary" || method.methodKind === "client_streaming") throw fromStatus(noAnswer(end));
+  if (!call.single) return;
+  if (answer === undefined) throw fromStatus(noAnswer(end));
+  call.received = call.decode(answer);
 }
 
 /** What failed on the caller's own side, the source of its requests or a callback: that is what it should see. */
@@ -195,23 +235,8 @@ async function send(
   }
 }
 
-/** The signals that end a call; throws when one has ended it before it began. */
-function liveSignals({ signal }: CallOptions): readonly AbortSignal[] {
-  const ambient = currentContext()?.signal;
-  const signals = [];
-  if (signal !== undefined) signals.push(signal);
-  if (ambient !== undefined && ambient !== signal) signals.push(ambient);
-  for (const one of signals) if (one.aborted) throw cancelled(one);
-  return signals;
-}
-
-function cancelOn(signals: readonly AbortSignal[], stream: ClientStream): () => void {
-  if (signals.length === 0) return () => {};
-  const cancel = () => stream.cancel("the caller cancelled the call");
-  for (const signal of signals) signal.addEventListener("abort", cancel, { once: true });
-  return () => {
-    for (const signal of signals) signal.removeEventListener("abort", cancel);
-  };
+function requireLive(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw cancelled(signal);
 }
 
 function cancelled(signal: AbortSignal): AppError {
@@ -229,9 +254,8 @@ function cancelled(signal: AbortSignal): AppError {
  * The lesser of the call's own deadline and that of the call that is being served, less a margin to answer in. Throws when
  * nothing is left: what would come too late is not begun.
  */
-function deadlineOf(own: number, marginMs: number): number {
-  const ambient = currentContext()?.deadline;
-  const deadline = ambient === undefined ? own : Math.min(own, ambient - marginMs);
+function deadlineOf(own: number, context: CallContext | undefined, marginMs: number): number {
+  const deadline = context === undefined ? own : Math.min(own, context.deadline - marginMs);
   if (deadline > Date.now()) return deadline;
   throw new AppError({
     kind: "timeout",
@@ -239,14 +263,6 @@ function deadlineOf(own: number, marginMs: number): number {
     domain: "shoal.rpc",
     message: "too little time is left for the call",
   });
-}
-
-/** What an attempt sends: anew for each, for grpc-js adds to it. */
-function metadataOf(call: ClientCall): Metadata {
-  const context = currentContext();
-  const metadata = call.requestMetadata;
-  if (context !== undefined) writeContext(metadata, context);
-  return metadata;
 }
 
 /** A page of text, read as messages, seems to be a large one. What a proxy or a web server says is no gRPC. */

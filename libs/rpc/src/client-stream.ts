@@ -7,6 +7,8 @@ const noCompress = 2;
 /** Compressing fewer bytes than these costs more than it saves. */
 const worthCompressing = 1_024;
 
+type Listener = Parameters<experimental.CallStream["start"]>[1];
+
 /** What a call is begun with. */
 export interface ClientStreamInit {
   readonly path: string;
@@ -17,68 +19,68 @@ export interface ClientStreamInit {
   readonly requestStream: boolean;
   /** Whether messages are compressed, on a channel that can. */
   readonly compress: boolean;
+  /** Whether the method gives one answer: it comes with the end, and a second one is refused. */
+  readonly single: boolean;
   /** Called once, before the first answer; not at all for a call that fails without answers. */
-  readonly onHeaders: ((headers: Metadata) => void) | undefined;
+  onHeaders(headers: Metadata): void;
+  /** Called once, when the call has ended, with the answer of a `single` one. */
+  onEnd(end: StatusObject, answer: Buffer | undefined): void;
 }
 
 /**
  * One call as messages in bytes: grpc-js's own call, with reads and writes that can be awaited. It leaves out the Node
  * streams and the captured stack that grpc-js's `Client` adds to each call. States: open → ended with a status.
  */
-export class ClientStream {
+export class ClientStream implements Listener {
   readonly #wire: experimental.CallStream;
-  readonly #compress: boolean;
-  readonly #received: Buffer[] = [];
-  #status: StatusObject | undefined;
-  #reading = false;
+  readonly #init: ClientStreamInit;
+  #answer: Buffer | undefined;
   #reader: ((bytes: Buffer | undefined) => void) | undefined;
   #onWritten: (() => void) | undefined;
-  #onStatus: ((status: StatusObject) => void) | undefined;
+  ended = false;
 
-  constructor(channel: Channel, { path, deadline, metadata, requestStream, compress, onHeaders }: ClientStreamInit) {
-    this.#compress = compress;
-    this.#wire = channel.createCall(path, deadline, null, null, null);
-    if (requestStream) breakOffWhenCancelled(this.#wire);
-    this.#wire.start(metadata, {
-      onReceiveMetadata: (headers) => onHeaders?.(headers),
-      onReceiveMessage: (bytes: Buffer) => {
-        this.#reading = false;
-        const reader = this.#reader;
-        this.#reader = undefined;
-        if (reader === undefined) this.#received.push(bytes);
-        else reader(bytes);
-      },
-      onReceiveStatus: (received) => {
-        const end = withCode(received);
-        this.#status = end;
-        this.#reader?.(undefined);
-        this.#onWritten?.();
-        this.#onStatus?.(end);
-      },
-    });
+  constructor(channel: Channel, init: ClientStreamInit) {
+    this.#init = init;
+    this.#wire = channel.createCall(init.path, init.deadline, null, null, null);
+    if (init.requestStream) breakOffWhenCancelled(this.#wire);
+    this.#wire.start(init.metadata, this);
+    if (init.single) this.#wire.startRead();
   }
 
-  /** The next answer's bytes, or `undefined` once the call has ended. One read at a time. */
+  onReceiveMetadata(headers: Metadata): void {
+    this.#init.onHeaders(headers);
+  }
+
+  onReceiveMessage(bytes: Buffer): void {
+    if (!this.#init.single) this.#deliver(bytes);
+    else if (this.#answer !== undefined) this.#refuse("the method gives one answer; there came a second one");
+    else {
+      this.#answer = bytes;
+      // Lets the status in; whatever comes before it is one answer too many.
+      this.#wire.startRead();
+    }
+  }
+
+  onReceiveStatus(end: StatusObject): void {
+    this.ended = true;
+    this.#deliver(undefined);
+    this.#onWritten?.();
+    this.#init.onEnd(withCode(end), this.#answer);
+  }
+
+  /** The next answer's bytes, or `undefined` once the call has ended. One read at a time; not for a `single` one. */
   read(): Promise<Buffer | undefined> {
-    const received = this.#received.shift();
-    if (received !== undefined || this.#status !== undefined) return Promise.resolve(received);
+    if (this.ended) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       this.#reader = resolve;
-      this.startRead();
+      this.#wire.startRead();
     });
-  }
-
-  /** Lets one more answer in, before anybody asks for it. */
-  startRead(): void {
-    if (this.#reading) return;
-    this.#reading = true;
-    this.#wire.startRead();
   }
 
   /** Sends a message; resolves when there is room for another, or the call has ended. One write at a time. */
   write(bytes: Buffer): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#status !== undefined) return resolve();
+      if (this.ended) return resolve();
       const done = () => {
         this.#onWritten = undefined;
         resolve();
@@ -101,12 +103,11 @@ export class ClientStream {
 
   /** Ends the call, unless it has ended. */
   cancel(why: string): void {
-    if (this.#status === undefined) this.#wire.cancelWithStatus(status.CANCELLED, why);
-  }
-
-  /** Ends the call, unless it has ended, because of what the server sends. */
-  refuse(why: string): void {
-    if (this.#status === undefined) this.#wire.cancelWithStatus(status.INTERNAL, why);
+    if (this.ended) return;
+    this.#wire.cancelWithStatus(status.CANCELLED, why);
+    // A call that has just been made is not with its connection yet: grpc-js tells its caller that it is cancelled, and
+    // sends it all the same, in a moment. It takes a second word to end it there.
+    setImmediate(() => this.#wire.cancelWithStatus(status.CANCELLED, why));
   }
 
   /** Whether the answers of the call, which has ended, end in the midst of one. */
@@ -114,20 +115,19 @@ export class ClientStream {
     return isMidAnswer(this.#wire);
   }
 
-  get ended(): boolean {
-    return this.#status !== undefined;
+  /** Because of what the server sends. */
+  #refuse(why: string): void {
+    this.#wire.cancelWithStatus(status.INTERNAL, why);
   }
 
-  /** The status that the call has ended with, once it has. Asked for once. */
-  status(): Promise<StatusObject> {
-    return new Promise((resolve) => {
-      if (this.#status !== undefined) resolve(this.#status);
-      else this.#onStatus = resolve;
-    });
+  #deliver(bytes: Buffer | undefined): void {
+    const reader = this.#reader;
+    this.#reader = undefined;
+    reader?.(bytes);
   }
 
   #send(bytes: Buffer, callback: (() => void) | undefined): void {
-    const flags = this.#compress && bytes.length >= worthCompressing ? 0 : noCompress;
+    const flags = this.#init.compress && bytes.length >= worthCompressing ? 0 : noCompress;
     this.#wire.sendMessageWithContext(callback === undefined ? { flags } : { flags, callback }, bytes);
   }
 }

@@ -13,7 +13,6 @@ import { Channel, type ChannelOptions, compressionAlgorithms, credentials, type 
 import { requireInteger } from "@shoal/kernel";
 import { requireChannelOptions } from "./channel-options.ts";
 import { attempt, ClientCall, type ClientContext } from "./client-call.ts";
-import type { Init } from "./codec.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
 import { compose, type Middleware } from "./middleware.ts";
 import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
@@ -151,21 +150,22 @@ function caller(
   run: (context: ClientContext) => Promise<void>,
   canCompress: boolean,
 ): unknown {
-  const one = (request: Init) => ({ request });
-  const many = (requests: AsyncIterable<Init>) => ({ requests });
-  const takes = method.methodKind === "unary" || method.methodKind === "server_streaming" ? one : many;
-  const begin = (input: never, options: CallOptions = {}) => {
+  const { methodKind } = method;
+  const takesOne = methodKind === "unary" || methodKind === "server_streaming";
+  const single = methodKind === "unary" || methodKind === "client_streaming";
+  const all = { method, path: pathOf(method), policy, single };
+  const begin = (input: never, options: CallOptions) => {
     if (options.compress === true && !canCompress)
       throw new RangeError("compress: this client cannot; create it with the option compression");
-    return new ClientCall(method, policy, takes(input), options);
+    return new ClientCall(all, takesOne ? { request: input } : { requests: input }, options);
   };
-  if (method.methodKind === "unary" || method.methodKind === "client_streaming")
-    return async (input: never, options?: CallOptions): Promise<Message> => {
+  if (single)
+    return async (input: never, options: CallOptions = {}): Promise<Message> => {
       const call = begin(input, options);
       await run(call);
       return call.answer();
     };
-  return (input: never, options?: CallOptions) => responsesOf(begin(input, options), run);
+  return (input: never, options: CallOptions = {}) => responsesOf(begin(input, options), run);
 }
 
 /** The answers of a call, whose layers run beside their reader. A reader that leaves cancels the call. */
