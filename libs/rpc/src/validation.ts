@@ -2,10 +2,12 @@ import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Violation } from "@bufbuild/protovalidate";
 import { AppError, type FieldViolation } from "@shoal/kernel";
+import { isSurelyValid } from "./quick-check.ts";
 
 /** The contracts' patterns are our own, so the platform's engine is safe for them, and much the faster one. */
 const patterns = new Map<string, RegExp>();
-const validator = createValidator({
+/** Judges by itself, and is asked only where {@link isSurelyValid} does not know. */
+export const validator = createValidator({
   regexMatch: (pattern, text) => {
     const compiled = patterns.get(pattern) ?? new RegExp(pattern, "u");
     patterns.set(pattern, compiled);
@@ -18,6 +20,7 @@ const validator = createValidator({
  * (`INVALID_REQUEST`, of `domain`) that lists every violation with the path of its field.
  */
 export function requireValid<D extends DescMessage>(schema: D, message: MessageShape<D>, domain: string): void {
+  if (isSurelyValid(schema, message)) return;
   const result = validator.validate(schema, message);
   if (result.kind === "valid") return;
   if (result.kind === "error") throw result.error;
