@@ -179,7 +179,7 @@ test("calls beyond the server's bound are refused at once, and each way to end g
 });
 
 for (const withRequest of [false, true])
-  test(`a flood of calls that are reset at once${withRequest ? ", requests and all," : ""} ends its connection, and no other`, async (t) => {
+  test(`a flood of calls that are reset at once${withRequest ? ", requests and all," : ""} ends its connection or stays bounded, and harms no other`, async (t) => {
     const { counts, work } = waiting();
     const tested = await startTested(t, {
       echo: (_, context) => work(context),
@@ -188,23 +188,29 @@ for (const withRequest of [false, true])
     });
     const connection = await FrameConnection.open(tested.port);
     t.after(() => connection.destroy());
-    let served = 0;
-    for (let id = 1; !connection.closed && id < 400_000; ) {
+    let [sent, served] = [0, 0];
+    const begunAt = performance.now();
+    const seconds = () => (performance.now() - begunAt) / 1_000;
+    while (!connection.closed && seconds() < 10) {
       const frames: Buffer[] = [];
-      for (let n = 0; n < 500; n += 1, id += 2)
+      for (let n = 0; n < 500; n += 1, sent += 1) {
+        const id = 1 + 2 * sent;
         frames.push(callFrame(id, withRequest ? paths.collect : paths.echo), resetFrame(id, http2Codes.CANCEL));
+      }
       if (!connection.socket.write(Buffer.concat(frames)))
         await Promise.race([once(connection.socket, "drain"), once(connection.socket, "close")]).catch(() => {});
-      if ((id - 1) % 10_000 === 0) {
-        await tested.client.echoAgain({});
-        served += 1;
-      }
+      if (sent % 5_000 > 0) continue;
+      await tested.client.echoAgain({});
+      served += 1;
     }
-    assert.ok(connection.closed, "the flood went on and on");
+    // On a machine that is too busy for it the flood stays within what a connection may reset: 20,000 and 2,000 a second
+    // more, not counting what is under way in the system's buffers.
+    const allowed = 20_000 + 2_000 * seconds() + 30_000;
+    assert.ok(connection.closed || sent < allowed, `${sent} resets in ${seconds()} s`);
     assert.ok(served > 0);
     await eventually(() => counts.now === 0);
     await tested.stillServes();
-    t.diagnostic(`the connection was ended after ${tested.ends.length} calls had begun`);
+    t.diagnostic(`the connection was ${connection.closed ? "ended" : "let live"} after ${sent} resets`);
   });
 
 test("bytes that are no HTTP/2 end their connection, and no other", async (t) => {
