@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm, writeFile } from "node:fs/promises";
 import { type TestContext, test } from "node:test";
+import {
+  type CertificateAndKey,
+  createAuthority,
+  replaceFile,
+  temporaryDirectory,
+  writeTlsFiles,
+} from "@shoal/testkit";
 import { WatchedCertificates } from "./certificate-files.ts";
-import { type CertificateAndKey, createAuthority, replaceFile, writeTlsFiles } from "./test-certificates.ts";
 
 /** So seldom that nothing is read again while a test runs. */
 const seldom = 86_400_000;
 
 async function files(t: TestContext) {
-  const directory = await mkdtemp(join(tmpdir(), "shoal-certificates-"));
-  t.after(() => rm(directory, { recursive: true, force: true }));
+  const directory = await temporaryDirectory(t);
   const authority = await createAuthority("Authority");
   const issue = () => authority.issue({ commonName: "holder" });
   const own = await issue();

@@ -7,9 +7,9 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { isAppError } from "@shoal/kernel";
+import { createAuthority } from "@shoal/testkit";
 import { defaultClientOptions } from "./client.ts";
 import { answer, clientOf, listen, startRawServer } from "./raw-server.ts";
-import { createAuthority } from "./test-certificates.ts";
 import { eventually } from "./tested-server.ts";
 
 /** Long enough to tell a call that moves on from one that waits for its own end. */

@@ -12,11 +12,11 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { EchoRequestSchema, EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@shoal/contracts/grpc/health/v1/health";
 import { isAppError } from "@shoal/kernel";
+import { createAuthority, writeTlsFiles } from "@shoal/testkit";
 import { createClient } from "./client.ts";
 import type { DrainingServerMessage } from "./draining-server.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
 import { createServer, type RpcServer } from "./server.ts";
-import { createAuthority, writeTlsFiles } from "./test-certificates.ts";
 
 const graceMs = 10_000;
 /** Far less than the grace period: what ends within it has not waited for that. */

@@ -2,43 +2,36 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
 import { createServer as createTcpServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { EchoService, GuardedEchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { AppError } from "@shoal/kernel";
-import { type Client, createClient } from "./client.ts";
-import { type HandlerContext, implement, type Peer } from "./handlers.ts";
-import { createServer } from "./server.ts";
 import {
   type Authority,
   type CertificateAndKey,
   createAuthority,
   replaceFile,
   type TlsFiles,
+  temporaryDirectory,
   writeTlsFiles,
-} from "./test-certificates.ts";
+} from "@shoal/testkit";
+import { type Client, createClient } from "./client.ts";
+import { type HandlerContext, implement, type Peer } from "./handlers.ts";
+import { createServer } from "./server.ts";
 import type { ClientTls, ServerTls } from "./tls.ts";
 
 const parcel = { name: "tea" };
 /** Often enough that tests need not wait; see the waits for what becomes of it. */
 const reloadMs = 100;
 
-/** A folder that is removed after the test. */
-async function directoryFor(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "shoal-tls-"));
-  t.after(() => rm(directory, { recursive: true, force: true }));
-  return directory;
-}
-
 /** A server and a client whose certificates one authority has signed, which both trust. */
 async function parties(t: TestContext) {
-  const directory = await directoryFor(t);
+  const directory = await temporaryDirectory(t);
   const authority = await createAuthority("Authority");
   const pairs = { server: await issue(authority, "server"), client: await issue(authority, "client") };
   return {

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
+import { temporaryDirectory } from "@shoal/testkit";
 import { type Client, createClient } from "./client.ts";
 import { implement } from "./handlers.ts";
 import { createServer, type RpcServer } from "./server.ts";
@@ -15,9 +15,7 @@ const parcel = { name: "tea" };
 
 /** A path in a folder that is removed after the test, where nothing is yet. */
 async function freePath(t: TestContext, name = "echo.sock"): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "shoal-socket-"));
-  t.after(() => rm(directory, { recursive: true, force: true }));
-  return join(directory, name);
+  return join(await temporaryDirectory(t), name);
 }
 
 function serverFor(t: TestContext): RpcServer {

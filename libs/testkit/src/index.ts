@@ -1,3 +1,12 @@
+export {
+  type Authority,
+  type CertificateAndKey,
+  type CertificateInit,
+  createAuthority,
+  replaceFile,
+  type TlsFiles,
+  writeTlsFiles,
+} from "./certificates.ts";
 export { createTestDatabase, databaseServer, needsDatabaseServer } from "./database-servers.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";
