@@ -23,7 +23,7 @@ export function tidyRequestHeaders(headers: IncomingHttpHeaders): number | undef
   if (headers[":method"] !== "POST") return 405;
   const type = headers["content-type"];
   if (type !== "application/grpc" && !/^application\/grpc(\+proto)?(\s*;.*)?$/.test(type ?? "")) return 415;
-  delete headers[malformedTimeout];
+  if (headers[malformedTimeout] !== undefined) delete headers[malformedTimeout];
   const timeout = headers["grpc-timeout"];
   if (timeout !== undefined) tidyTimeout(headers, String(timeout));
   return undefined;

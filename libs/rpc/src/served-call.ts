@@ -56,8 +56,9 @@ export class ServedCall implements HandlerContext {
     this.stream = stream;
     this.draining = draining;
     this.deadline = stream.deadline;
-    stream.onEnded = (reason = callEnded(this)) => {
-      if (!this.#finished) this.abort(reason);
+    // Every call ends at last; what ended it is made up only for one that was still at work.
+    stream.onEnded = (reason) => {
+      if (!this.#finished) this.abort(reason ?? callEnded(this));
     };
     const { requestId, priority, baggage, traceparent, idempotencyKey } = readContext(stream.metadata, policy.priority);
     this.requestId = requestId;
