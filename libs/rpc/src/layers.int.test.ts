@@ -408,3 +408,24 @@ test("calls beyond what a server works on at once are refused, while its health 
   await Promise.all(held);
   await echo.echo({});
 });
+
+test("the access log knows where a call came from whose connection was lost", async (t) => {
+  const entered = Promise.withResolvers<void>();
+  const { echo, ends } = await start(
+    t,
+    {},
+    {
+      echo: async (_, { signal }) => {
+        entered.resolve();
+        await once(signal, "abort");
+        return {};
+      },
+    },
+  );
+  const call = echo.echo({});
+  await entered.promise;
+  echo[Symbol.dispose]();
+  await assert.rejects(call);
+  while (ends.length === 0) await new Promise(setImmediate);
+  assert.match(ends[0]?.context.peer.address ?? "", /^127\.0\.0\.1:\d+$/);
+});

@@ -83,8 +83,10 @@ export class ServerStream {
     return Number(this.#wire.getDeadline());
   }
 
+  /** Known to the end, also of a call whose connection was lost. */
   get peerAddress(): string {
-    return this.#wire.getPeer();
+    const { remoteAddress, remotePort } = this.#wire.getConnectionInfo();
+    return remoteAddress === undefined ? "unknown" : `${remoteAddress}:${remotePort}`;
   }
 
   get authContext(): ReturnType<ServerInterceptingCallInterface["getAuthContext"]> {

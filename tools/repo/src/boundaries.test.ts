@@ -62,7 +62,12 @@ const broken: readonly (readonly [rule: string, path: string, specifier: string,
   ["handlers import no store", "apps/order/src/handlers/a.ts", "../store/b.ts", /handlers do not import the store/],
   ["handlers import no SQL package", "apps/order/src/handlers/a.ts", "mysql2/promise", /no(t import)? SQL packages/],
   ["handlers import no embedded SQL", "apps/order/src/handlers/a.ts", "node:sqlite", /SQL packages/],
-  ["grpc-js is imported where it is wrapped only", "libs/storage/src/a.ts", "@grpc/grpc-js", /only libs\/rpc, .* import/],
+  [
+    "grpc-js is imported where it is wrapped only",
+    "libs/storage/src/a.ts",
+    "@grpc/grpc-js",
+    /only libs\/rpc, .* import/,
+  ],
   ["a package is not reached by a path", "libs/rpc/src/a.ts", "../../kernel/src/b.ts", /through its exports/],
   ["a package is not reached past its exports", "libs/rpc/src/a.ts", "@shoal/kernel/src/b.ts", /does not export/],
 ];
