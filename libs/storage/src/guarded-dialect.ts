@@ -1,6 +1,7 @@
 import { Semaphore } from "@shoal/concurrency";
-import { AppError, currentContext, isAppError } from "@shoal/kernel";
+import { currentContext, isAppError } from "@shoal/kernel";
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from "kysely";
+import { callEnded, endingWithCall, requireOngoingCall, type Stop } from "./ended-calls.ts";
 import { translateError } from "./errors.ts";
 
 /** How many may use the database at once, and how many may wait. */
@@ -12,7 +13,7 @@ export interface GuardOptions {
 /**
  * Puts a bounded queue before another dialect's connections, and translates the errors that a caller can act on.
  * When the call that a statement is for is cancelled or its deadline passes, the wait ends, a statement that runs is
- * stopped where the engine can (MySQL: KILL QUERY), and no further one is begun.
+ * stopped where the engine can (MySQL: KILL QUERY), no further one is begun, and nothing is committed.
  */
 export function guardedDialect(inner: Dialect, options: GuardOptions): Dialect {
   return {
@@ -58,10 +59,12 @@ class GuardedDriver implements Driver {
   }
 
   async beginTransaction(connection: GuardedConnection, settings: TransactionSettings): Promise<void> {
+    requireOngoingCall();
     await translated(() => this.#inner.beginTransaction(connection.inner, settings));
   }
 
   async commitTransaction(connection: GuardedConnection): Promise<void> {
+    requireOngoingCall();
     await translated(() => this.#inner.commitTransaction(connection.inner));
   }
 
@@ -79,24 +82,14 @@ class GuardedDriver implements Driver {
   }
 
   async #enter(): Promise<void> {
-    const signal = currentContext()?.signal;
+    requireOngoingCall();
+    const context = currentContext();
     try {
-      await this.#semaphore.acquire(signal);
+      await this.#semaphore.acquire(context?.signal);
     } catch (error) {
-      throw signal?.aborted ? callEnded(error) : error;
+      throw context?.signal.aborted ? callEnded(context, error) : error;
     }
   }
-}
-
-/** What a statement fails with when the call that it is for has ended. */
-function callEnded(cause: unknown): AppError {
-  return new AppError({
-    kind: "cancelled",
-    reason: "CALL_ENDED",
-    domain: "shoal.storage",
-    message: "the call ended before the database had done its work",
-    cause,
-  });
 }
 
 /** Kysely asks for a pooled connection to stop a statement by only where it has no other way. */
@@ -104,30 +97,15 @@ const noOtherConnection = async (): Promise<void> => {};
 
 class GuardedConnection implements DatabaseConnection {
   readonly inner: DatabaseConnection;
+  readonly #stop: Stop | undefined;
 
   constructor(inner: DatabaseConnection) {
     this.inner = inner;
+    this.#stop = inner.cancelQuery && (async () => await inner.cancelQuery?.(noOtherConnection));
   }
 
-  /** Begins nothing for a call that has ended, and has the server stop what is being done for one that ends. */
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    const signal = currentContext()?.signal;
-    if (signal === undefined) return translated(() => this.inner.executeQuery<R>(query));
-    if (signal.aborted) throw callEnded(signal.reason);
-    let stopping: Promise<void> | undefined;
-    const stop = () => {
-      stopping = this.inner.cancelQuery?.(noOtherConnection).catch(() => {});
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      return await translated(() => this.inner.executeQuery<R>(query));
-    } catch (error) {
-      throw signal.aborted ? callEnded(error) : error;
-    } finally {
-      signal.removeEventListener("abort", stop);
-      // Until the server has been told, the connection must not go on to a statement that would be stopped instead.
-      await stopping;
-    }
+    return await endingWithCall(this.#stop, () => translated(() => this.inner.executeQuery<R>(query)));
   }
 
   streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {

@@ -173,19 +173,25 @@ for (const by of ["waiting", "blocking"] as const)
     },
   );
 
-test("a statement is not begun when its call's deadline has passed", needsDatabaseServer(), async (t) => {
-  const all = await startThreeHops(t);
-  await all.observer.query("create table visits (marker varchar(100) not null)");
-  const visits = async () => (await all.observer.query("select marker as marker from visits")).length;
-  const inTime = all.call({ statement: "insert" });
-  assert.equal(await inTime.outcome, 0n);
-  assert.equal(await visits(), 1);
-  const late = all.call({ statement: "insert", late: { at: "back", by: "waiting" } }, { deadline: Date.now() + 500 });
-  assert.equal((await failureOf(late)).kind, "timeout");
-  assert.equal((await all.hops.back.told("failed", late.requestId)).error, "CALL_ENDED");
-  await untilIdle(all);
-  assert.equal(await visits(), 1);
-});
+for (const by of ["waiting", "blocking"] as const)
+  test(
+    `a statement is not begun when the deadline has passed while the service was ${by}`,
+    needsDatabaseServer(),
+    async (t) => {
+      const all = await startThreeHops(t);
+      await all.observer.query("create table visits (marker varchar(100) not null)");
+      const visits = async () => (await all.observer.query("select marker as marker from visits")).length;
+      const inTime = all.call({ statement: "insert" });
+      assert.equal(await inTime.outcome, 0n);
+      assert.equal(await visits(), 1);
+      const late = all.call({ statement: "insert", late: { at: "back", by } }, { deadline: Date.now() + 500 });
+      assert.equal((await failureOf(late)).kind, "timeout");
+      await all.hops.back.told("begins", late.requestId);
+      await untilIdle(all);
+      assert.equal(await visits(), 1);
+      assert.equal((await all.hops.back.told("failed", late.requestId)).error, "CALL_ENDED");
+    },
+  );
 
 /** What a call has failed with. */
 async function failureOf({ outcome }: ThreeHopCall): Promise<AppError> {

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createContext, isAppError, runWithContext } from "@shoal/kernel";
+import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines } from "@shoal/testkit";
+import { sql } from "kysely";
+import { createConnection } from "mysql2/promise";
+import { openDatabase } from "./database.ts";
+
+interface Tables {
+  counters: { id: string };
+}
+
+test(
+  "a MySQL statement that reaches the server after its call has ended is stopped there as well",
+  needsDatabaseServer(),
+  async (t) => {
+    const { url, holdFirst } = await slowableProxy(t, await createTestDatabase(t));
+    const database = openDatabase<Tables>(url, { maxConnections: 1 });
+    t.after(() => database.close());
+    await sql`select 1`.execute(database.db);
+    const controller = new AbortController();
+    const context = createContext({ requestId: "r", signal: controller.signal });
+    holdFirst(200);
+    const working = runWithContext(context, () => sql`select sleep(5)`.execute(database.db)).catch(() => {});
+    await sleep(20);
+    const abortedAt = performance.now();
+    controller.abort();
+    await working;
+    assert.ok(performance.now() - abortedAt < 2_000, `ended after ${performance.now() - abortedAt} ms`);
+  },
+);
+
+test(
+  "a MySQL statement is stopped as well when the server has no room for another connection at first",
+  needsDatabaseServer(),
+  async (t) => {
+    const url = await createTestDatabase(t);
+    const root = await createConnection((await databaseServer()) ?? "");
+    t.after(() => root.end());
+    const limit = (connections: number) =>
+      root.query(`alter user '${new URL(url).username}'@'%' with max_user_connections ${connections}`);
+    await limit(1);
+    const database = openDatabase<Tables>(url, { maxConnections: 1 });
+    t.after(() => database.close());
+    await sql`select 1`.execute(database.db);
+    const controller = new AbortController();
+    const context = createContext({ requestId: "r", signal: controller.signal });
+    const working = runWithContext(context, () => sql`select sleep(5)`.execute(database.db)).catch(() => {});
+    await sleep(50);
+    const abortedAt = performance.now();
+    controller.abort();
+    await sleep(200);
+    await limit(0);
+    await working;
+    assert.ok(performance.now() - abortedAt < 2_000, `ended after ${performance.now() - abortedAt} ms`);
+  },
+);
+
+for (const engine of storageEngines)
+  test(
+    `${engine.name} takes a transaction back whose call ends after its last statement`,
+    engine.options,
+    async (t) => {
+      const database = openDatabase<Tables>(await engine.createDatabase(t));
+      t.after(() => database.close());
+      await sql`create table counters (id varchar(40))`.execute(database.db);
+      const controller = new AbortController();
+      const context = createContext({ requestId: "r", signal: controller.signal });
+      const working = runWithContext(context, () =>
+        database.transaction(async (tx) => {
+          await tx.insertInto("counters").values({ id: "a" }).execute();
+          controller.abort();
+        }),
+      );
+      await assert.rejects(working, (error) => isAppError(error, "CALL_ENDED"));
+      assert.deepEqual(await database.db.selectFrom("counters").selectAll().execute(), []);
+    },
+  );
+
+for (const engine of storageEngines)
+  test(
+    `${engine.name} begins and commits nothing when the deadline has passed, though nothing has aborted yet`,
+    engine.options,
+    async (t) => {
+      const database = openDatabase<Tables>(await engine.createDatabase(t));
+      t.after(() => database.close());
+      await sql`create table counters (id varchar(40))`.execute(database.db);
+      const insert = ({ db }: Pick<typeof database, "db">) => db.insertInto("counters").values({ id: "a" }).execute();
+      const late = createContext({ requestId: "r", deadline: Date.now() - 1 });
+      await assert.rejects(
+        runWithContext(late, () => insert(database)),
+        deadlinePassed,
+      );
+      let begun = false;
+      const beginning = runWithContext(late, () =>
+        database.transaction(async () => {
+          begun = true;
+        }),
+      );
+      await assert.rejects(beginning, deadlinePassed);
+      assert.equal(begun, false);
+      const soon = createContext({ requestId: "r", deadline: Date.now() + 500 });
+      const committing = runWithContext(soon, () =>
+        database.transaction(async (tx) => {
+          await insert({ db: tx });
+          while (Date.now() < soon.deadline);
+        }),
+      );
+      await assert.rejects(committing, deadlinePassed);
+      assert.deepEqual(await database.db.selectFrom("counters").selectAll().execute(), []);
+    },
+  );
+
+test(
+  "a MySQL transaction is taken back even when it goes on as if its stopped statement had answered",
+  needsDatabaseServer(),
+  async (t) => {
+    const database = openDatabase<Tables>(await createTestDatabase(t));
+    t.after(() => database.close());
+    await sql`create table counters (id varchar(40))`.execute(database.db);
+    const controller = new AbortController();
+    const context = createContext({ requestId: "r", signal: controller.signal });
+    const working = runWithContext(context, () =>
+      database.transaction(async (tx) => {
+        await tx.insertInto("counters").values({ id: "a" }).execute();
+        setTimeout(() => controller.abort(), 50);
+        await sql`select sleep(30)`.execute(tx).catch(() => {});
+      }),
+    );
+    await assert.rejects(working, (error) => isAppError(error, "CALL_ENDED"));
+    assert.deepEqual(await database.db.selectFrom("counters").selectAll().execute(), []);
+  },
+);
+
+test(
+  "stopping a MySQL statement never stops the next one on its connection, however close to its end it comes",
+  needsDatabaseServer(),
+  async (t) => {
+    const database = openDatabase<Tables>(await createTestDatabase(t), { maxConnections: 1 });
+    t.after(() => database.close());
+    for (let round = 0; round < 50; round += 1) {
+      const controller = new AbortController();
+      const context = createContext({ requestId: "r", signal: controller.signal });
+      const ending = runWithContext(context, () => sql`select sleep(0.006)`.execute(database.db)).catch(() => {});
+      const next = sql<{ slept: number }>`select sleep(0.02) as slept`.execute(database.db);
+      await sleep(round % 10);
+      controller.abort();
+      await ending;
+      assert.equal((await next).rows[0]?.slept, 0);
+    }
+  },
+);
+
+const deadlinePassed = (error: unknown) => isAppError(error, "CALL_ENDED") && error.kind === "timeout";
+
+/** The database's URL through a proxy, which can hold back what comes over the connection that was opened first. */
+async function slowableProxy(t: TestContext, databaseUrl: string) {
+  const target = new URL(databaseUrl);
+  let first: Socket | undefined;
+  let heldUntil = 0;
+  const proxy = createServer((near) => {
+    first ??= near;
+    const far = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+      from.on("data", async (data) => {
+        if (from === first) await sleep(Math.max(0, heldUntil - performance.now()));
+        to.write(data);
+      });
+    }
+  }).listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  t.after(() => proxy.close());
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String((proxy.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    holdFirst: (ms: number) => {
+      heldUntil = performance.now() + ms;
+    },
+  };
+}

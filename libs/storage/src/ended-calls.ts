@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AppError, type CallContext, currentContext } from "@shoal/kernel";
+
+/** How long to wait, in milliseconds, before a statement is stopped again: at first, and after doubling at most. */
+const firstPauseMs = 5;
+const maxPauseMs = 500;
+
+/** Has the server stop the statement at work. May fail, and may be too early: then it is called again. */
+export type Stop = () => Promise<void>;
+
+/**
+ * Throws when the call that is being served has ended, so that nothing more is begun for it. A deadline that has passed
+ * counts even when the signal has not aborted yet, such as after something that held up the event loop.
+ */
+export function requireOngoingCall(): void {
+  const context = currentContext();
+  if (context !== undefined && hasEnded(context)) throw callEnded(context, context.signal.reason);
+}
+
+/** What work fails with when the call that it is for has ended: `timeout` or `cancelled`, `CALL_ENDED`. */
+export function callEnded({ deadline }: CallContext, cause: unknown): AppError {
+  return new AppError({
+    kind: Date.now() >= deadline ? "timeout" : "cancelled",
+    reason: "CALL_ENDED",
+    domain: "shoal.storage",
+    message: "the call ended before the database had done its work",
+    cause,
+  });
+}
+
+/**
+ * Runs a statement for the call that is being served: not at all when the call has ended, and when it ends meanwhile
+ * the statement is stopped. Once this has settled, no `stop` is on its way any more.
+ */
+export async function endingWithCall<T>(stop: Stop | undefined, run: () => Promise<T>): Promise<T> {
+  const context = currentContext();
+  if (context === undefined) return await run();
+  requireOngoingCall();
+  const { signal } = context;
+  const running = run();
+  let stopping: Promise<void> | undefined;
+  const onAbort = () => {
+    if (stop !== undefined) stopping = stopUntilSettled(stop, running);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const answer = await running;
+    // A statement that is stopped may answer as if it had been finished, as MySQL's sleep() does.
+    if (stop !== undefined) signal.throwIfAborted();
+    return answer;
+  } catch (error) {
+    throw hasEnded(context) ? callEnded(context, error) : error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    // Until the server has been told, the connection must not go on to a statement that would be stopped instead.
+    await stopping;
+  }
+}
+
+/**
+ * Stops a statement again and again until it has settled: what arrives before the statement stops nothing, and a server
+ * that is full may refuse the connection for it. Never rejects; fulfils when no `stop` is on its way any more.
+ */
+async function stopUntilSettled(stop: Stop, running: Promise<unknown>): Promise<void> {
+  const settled = new AbortController();
+  const settle = () => settled.abort();
+  running.then(settle, settle);
+  for (let pauseMs = firstPauseMs; !settled.signal.aborted; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
+    await stop().catch(() => {});
+    await sleep(pauseMs, undefined, { signal: settled.signal }).catch(() => {});
+  }
+}
+
+function hasEnded({ signal, deadline }: CallContext): boolean {
+  return signal.aborted || Date.now() >= deadline;
+}
