@@ -7,7 +7,7 @@ import { createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines } from "@shoal/testkit";
 import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
-import { openDatabase } from "./database.ts";
+import { type Database, openDatabase } from "./database.ts";
 
 interface Tables {
   counters: { id: string };
@@ -154,7 +154,86 @@ test(
   },
 );
 
+test("a MySQL stream answers all rows", needsDatabaseServer(), async (t) => {
+  const { slowRows } = await streamed(t, 100);
+  let rows = 0;
+  for await (const { slept } of slowRows(0)) {
+    assert.equal(slept, 0);
+    rows += 1;
+  }
+  assert.equal(rows, 100);
+});
+
+test("a MySQL stream is not begun for a call that has ended", needsDatabaseServer(), async (t) => {
+  const { slowRows } = await streamed(t, 1);
+  const late = createContext({ requestId: "r", deadline: Date.now() - 1 });
+  await assert.rejects(
+    runWithContext(late, () => slowRows(0).next()),
+    deadlinePassed,
+  );
+});
+
+for (const rowsRead of [0, 1])
+  test(
+    `a MySQL stream is stopped in the server when its call ends, after ${rowsRead} rows`,
+    needsDatabaseServer(),
+    async (t) => {
+      const { database, slowRows } = await streamed(t, 100);
+      const begunAt = performance.now();
+      const controller = new AbortController();
+      const context = createContext({ requestId: "r", signal: controller.signal });
+      await runWithContext(context, async () => {
+        const rows = slowRows(0.3);
+        for (let read = 0; read < rowsRead; read += 1) await rows.next();
+        const next = rows.next();
+        setTimeout(() => controller.abort(), 50);
+        await assert.rejects(next, (error) => isAppError(error, "CALL_ENDED"));
+      });
+      await answersSoon(database, begunAt);
+    },
+  );
+
+test("a MySQL stream is stopped in the server when its reader leaves", needsDatabaseServer(), async (t) => {
+  const { database, slowRows } = await streamed(t, 100);
+  const begunAt = performance.now();
+  for await (const { slept } of slowRows(0.3)) {
+    assert.equal(slept, 0);
+    break;
+  }
+  await answersSoon(database, begunAt);
+});
+
+test("a MySQL stream that fails says why, and its connection goes on", needsDatabaseServer(), async (t) => {
+  const database = openDatabase<{ nowhere: { id: string } }>(await createTestDatabase(t), { maxConnections: 1 });
+  t.after(() => database.close());
+  await assert.rejects(database.db.selectFrom("nowhere").selectAll().stream().next(), /nowhere/);
+  await answersSoon(database, performance.now());
+});
+
 const deadlinePassed = (error: unknown) => isAppError(error, "CALL_ENDED") && error.kind === "timeout";
+
+/** A database of one connection, and streams of `count` rows that are each sent by themselves, after `seconds`. */
+async function streamed(t: TestContext, count: number) {
+  const database = openDatabase<Tables>(await createTestDatabase(t), { maxConnections: 1 });
+  t.after(() => database.close());
+  await sql`create table counters (id varchar(40))`.execute(database.db);
+  const values = Array.from({ length: count }, (_, index) => ({ id: String(index) }));
+  await database.db.insertInto("counters").values(values).execute();
+  // The server sends what it has when it is more than 16 KiB.
+  const filling = sql<string>`repeat('x', 20000)`.as("filling");
+  const slowRows = (seconds: number) =>
+    database.db
+      .selectFrom("counters")
+      .select([sql<number>`sleep(${seconds})`.as("slept"), filling])
+      .stream();
+  return { database, slowRows };
+}
+
+/** The database's only connection is free soon after `since`: a stream that goes on in the server would take 30 s. */
+async function answersSoon<S>({ db }: Database<S>, since: number): Promise<void> {
+  await sql`select 1`.execute(db);
+  assert.ok(performance.now() - since < 5_000, `answered after ${performance.now() - since} ms`);
+}
 
 /** The database's URL through a proxy, which can hold back what comes over the connection that was opened first. */
 async function slowableProxy(t: TestContext, databaseUrl: string) {

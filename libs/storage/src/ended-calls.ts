@@ -61,7 +61,7 @@ export async function endingWithCall<T>(stop: Stop | undefined, run: () => Promi
  * Stops a statement again and again until it has settled: what arrives before the statement stops nothing, and a server
  * that is full may refuse the connection for it. Never rejects; fulfils when no `stop` is on its way any more.
  */
-async function stopUntilSettled(stop: Stop, running: Promise<unknown>): Promise<void> {
+export async function stopUntilSettled(stop: Stop, running: Promise<unknown>): Promise<void> {
   const settled = new AbortController();
   const settle = () => settled.abort();
   running.then(settle, settle);

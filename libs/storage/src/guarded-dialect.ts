@@ -1,7 +1,7 @@
 import { Semaphore } from "@shoal/concurrency";
 import { currentContext, isAppError } from "@shoal/kernel";
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from "kysely";
-import { callEnded, endingWithCall, requireOngoingCall, type Stop } from "./ended-calls.ts";
+import { callEnded, endingWithCall, requireOngoingCall, type Stop, stopUntilSettled } from "./ended-calls.ts";
 import { translateError } from "./errors.ts";
 
 /** How many may use the database at once, and how many may wait. */
@@ -108,9 +108,33 @@ class GuardedConnection implements DatabaseConnection {
     return await endingWithCall(this.#stop, () => translated(() => this.inner.executeQuery<R>(query)));
   }
 
-  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    return this.inner.streamQuery<R>(query, chunkSize);
+  async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
+    requireOngoingCall();
+    const results = this.inner.streamQuery<R>(query, chunkSize);
+    let ended = false;
+    try {
+      while (true) {
+        const { done, value } = await endingWithCall(this.#stop, () => translated(() => results.next()));
+        ended = done === true;
+        if (ended) return;
+        yield value;
+      }
+    } finally {
+      if (!ended) await this.#leave(results);
+    }
   }
+
+  /** Has the server stop a stream that is read no further, so that the connection's next statement need not wait for it. */
+  async #leave(results: AsyncIterableIterator<unknown>): Promise<void> {
+    const leaving = readToEnd(results);
+    if (this.#stop !== undefined) await stopUntilSettled(this.#stop, leaving);
+    // What a stream that was stopped fails with concerns nobody any more.
+    await leaving.catch(() => {});
+  }
+}
+
+async function readToEnd(results: AsyncIterableIterator<unknown>): Promise<void> {
+  while (!(await results.next()).done);
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {
