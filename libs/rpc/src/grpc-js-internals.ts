@@ -18,11 +18,18 @@ import { type experimental, type Server, type ServerInterceptingCallInterface, s
  */
 const streamResets = { streamResetBurst: 20_000, streamResetRate: 2_000 };
 
-/** Sets what grpc-js hands to Node's HTTP/2 servers: the bound on resets, and the most metadata that a call may bring. */
+/**
+ * Callers that reset as many streams as a connection may have, and begin as many anew at once, come before Node has let go
+ * of the old ones. It refuses the new ones, and by default ends the connection with the 101st of its whole life. Refusals
+ * alone do not end it here.
+ */
+const streamRefusals = { maxSessionRejectedStreams: 2 ** 32 - 1 };
+
+/** Sets what grpc-js hands to Node's HTTP/2 servers: the bounds on resets and refusals, and the most metadata that a call may bring. */
 export function tuneHttp2(server: Server, maxMetadataBytes: number): void {
   const { commonServerOptions } = server as unknown as { commonServerOptions: { settings?: object } };
   const settings = { ...commonServerOptions.settings, maxHeaderListSize: maxMetadataBytes };
-  Object.assign(commonServerOptions, streamResets, { settings });
+  Object.assign(commonServerOptions, streamResets, streamRefusals, { settings });
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   replyTo,
   resetFrame,
 } from "./raw-client.ts";
+import { defaultServerOptions } from "./server.ts";
 import { echoing, eventually, startTested } from "./tested-server.ts";
 
 /** Counts the handlers at work, which wait until they are told to go on or to stop. */
@@ -178,6 +179,33 @@ test("calls beyond the server's bound are refused at once, and each way to end g
   await tested.stillServes(raw);
 });
 
+test("callers that cancel all that a connection may have, and begin as much anew at once, lose no other call", async (t) => {
+  const release = Promise.withResolvers<void>();
+  const { work } = waiting();
+  const tested = await startTested(t, {
+    echo: (_, context) => work(context),
+    collect: async () => {
+      await release.promise;
+      return { count: 7n };
+    },
+  });
+  const innocent = tested.client.collect((async function* () {})());
+  await eventually(() => tested.entered.length === 1);
+  const cancelled: Promise<unknown>[] = [];
+  for (let round = 1; round <= 5; round += 1) {
+    const before = tested.entered.length;
+    const controller = new AbortController();
+    for (let n = 1; n < defaultServerOptions.maxStreamsPerConnection; n += 1)
+      cancelled.push(assert.rejects(tested.client.echo({}, { signal: controller.signal, timeoutMs: 60_000 })));
+    await eventually(() => tested.entered.length > before);
+    controller.abort();
+  }
+  await Promise.all(cancelled);
+  release.resolve();
+  assert.equal((await innocent).count, 7n);
+  await tested.stillServes();
+});
+
 for (const withRequest of [false, true])
   test(`a flood of calls that are reset at once${withRequest ? ", requests and all," : ""} ends its connection or stays bounded, and harms no other`, async (t) => {
     const { counts, work } = waiting();
@@ -210,7 +238,9 @@ for (const withRequest of [false, true])
     assert.ok(served > 0);
     await eventually(() => counts.now === 0);
     await tested.stillServes();
-    t.diagnostic(`the connection was ${connection.closed ? "ended" : "let live"} after ${sent} resets`);
+    t.diagnostic(
+      `the connection was ${connection.closed ? "ended" : "let live"} after ${sent} resets with code ${connection.goneAway}`,
+    );
   });
 
 test("bytes that are no HTTP/2 end their connection, and no other", async (t) => {
