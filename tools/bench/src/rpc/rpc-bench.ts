@@ -1,4 +1,5 @@
 import type { Bench } from "../bench.ts";
+import { measureLayers, reportLayers } from "./layer-costs.ts";
 import { baselinePeer, peerNames } from "./peers.ts";
 import { measureUnary } from "./unary.ts";
 import { reportUnary } from "./unary-report.ts";
@@ -10,10 +11,12 @@ export const rpcBench: Bench = {
   subjects: peerNames,
   defaults: { rounds: 21, seconds: 0.5 },
   run: async (settings) => {
-    const { only } = settings;
+    const { only, progress, signal } = settings;
     const peers = peerNames.filter((name) => only === undefined || name === baselinePeer || only.includes(name));
-    // Each part of the bench is one report; what each middleware costs, measured in process, will be the next.
-    const parts = [reportUnary(await measureUnary(peers, settings), settings)];
+    const unary = reportUnary(await measureUnary(peers, settings), settings);
+    progress("measuring layers");
+    const serverCpu = unary.rows.find(({ name }) => name === "rpc.unary.server-cpu.shoal")?.value;
+    const parts = [unary, reportLayers(await measureLayers(signal), serverCpu)];
     return { tables: parts.flatMap(({ tables }) => tables), rows: parts.flatMap(({ rows }) => rows) };
   },
 };

@@ -2,11 +2,12 @@ import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { createContext, newId, runWithContext } from "@shoal/kernel";
 import { type ClientOptions, createClient, createServer, implement, type ServerOptions } from "@shoal/rpc";
 import type { Peer } from "../peers.ts";
+import { clientTelemetry, serverTelemetry } from "../telemetry.ts";
 import { requestOf } from "../workload.ts";
 
 /** What a service of ours puts around every call beside what @shoal/rpc always does: telemetry and middleware. */
-const serverExtras: Partial<ServerOptions> = { onCallEnd: () => {} };
-const clientExtras: Partial<ClientOptions> = {};
+const serverExtras = (): Partial<ServerOptions> => ({ onCallEnd: () => {}, telemetry: serverTelemetry() });
+const clientExtras = (): Partial<ClientOptions> => ({ middleware: [clientTelemetry()] });
 
 /** What of the context of a call that is being served goes out with its own calls: its trace is not sampled. */
 const caller = { traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00" };
@@ -21,11 +22,11 @@ export const shoal: Peer = {
       repeat: async function* () {},
       converse: async function* () {},
     });
-    const server = createServer({ services: [echo], errorDomain: "shoal.echo", ...serverExtras });
+    const server = createServer({ services: [echo], errorDomain: "shoal.echo", ...serverExtras() });
     return { port: await server.listen({ host: "127.0.0.1", port: 0 }) };
   },
   connect: async (port) => {
-    const client = createClient(EchoService, { address: `127.0.0.1:${port}`, ...clientExtras });
+    const client = createClient(EchoService, { address: `127.0.0.1:${port}`, ...clientExtras() });
     return {
       echo: async (name) => (await client.echo(requestOf(name))).parcel?.name,
       around: (calls) => {
