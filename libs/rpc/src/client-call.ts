@@ -13,6 +13,8 @@ import { writeContext } from "./wire-context.ts";
 /** What a client's layers know of a call besides its messages. */
 export interface ClientContext extends ContextValues {
   readonly method: DescMethod;
+  /** `/package.Service/Method`. */
+  readonly path: string;
   /** What its contract says of it. */
   readonly policy: MethodPolicy;
   /** When the call is given up: milliseconds since the epoch, `Infinity` for never. */

@@ -37,6 +37,8 @@ export interface PeerCertificate {
 export interface HandlerContext extends CallContext, ContextValues {
   /** Which method was called. */
   readonly method: DescMethod;
+  /** `/package.Service/Method`. */
+  readonly path: string;
   /** What its contract says of it. */
   readonly policy: MethodPolicy;
   readonly peer: Peer;

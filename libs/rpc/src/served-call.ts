@@ -18,12 +18,21 @@ type Look = (message: Message) => void;
 
 const none: readonly Look[] = [];
 
+/** What all calls of a method have in common. */
+export interface ServedMethod {
+  readonly method: DescMethod;
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly policy: MethodPolicy;
+}
+
 /**
  * The context of a call that is being served. What few handlers ask for is made when it is first asked for.
  * States: running → aborted, with the reason that its signal has.
  */
 export class ServedCall implements HandlerContext {
   readonly method: DescMethod;
+  readonly path: string;
   readonly policy: MethodPolicy;
   readonly stream: ServerStream;
   readonly draining: AbortSignal;
@@ -50,8 +59,9 @@ export class ServedCall implements HandlerContext {
   #peer: Peer | undefined;
   #values: Map<ContextKey<unknown>, unknown> | undefined;
 
-  constructor(method: DescMethod, policy: MethodPolicy, stream: ServerStream, draining: AbortSignal) {
+  constructor({ method, path, policy }: ServedMethod, stream: ServerStream, draining: AbortSignal) {
     this.method = method;
+    this.path = path;
     this.policy = policy;
     this.stream = stream;
     this.draining = draining;

@@ -3,7 +3,6 @@ import { AppError, type Identity } from "@shoal/kernel";
 import { codeOf } from "./errors.ts";
 import type { HandlerContext } from "./handlers.ts";
 import type { Layer, Middleware } from "./middleware.ts";
-import { pathOf } from "./policy.ts";
 import type { ServedCall } from "./served-call.ts";
 import { callEnded } from "./served-call.ts";
 import { requireValid } from "./validation.ts";
@@ -78,7 +77,7 @@ export function serverLayers(options: ServerLayerOptions): readonly Layer<Handle
 function accessLog(onCallEnd: (end: CallEnd) => void): ServerMiddleware {
   const tell = (context: HandlerContext, code: status, error?: unknown) =>
     onCallEnd({
-      path: pathOf(context.method),
+      path: context.path,
       code: status[code],
       durationMs: performance.now() - (context as ServedCall).startedAt,
       context,

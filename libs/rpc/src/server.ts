@@ -145,13 +145,14 @@ export function createServer(options: ServerOptions): RpcServer {
     const around = ownServices.includes(implementation) ? ownLayers : layers;
     server.addService(definitionOf(implementation), {});
     for (const [method, handler] of methodsOf(implementation)) {
-      const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
+      const path = pathOf(method);
+      const served = { method, path, policy: policies.get(path) ?? defaultMethodPolicy };
       const run = compose(
         around.map((layer) => layer.run),
         (context) => work(context as ServedCall, handler),
       );
-      serve.set(pathOf(method), (stream) => {
-        const call = new ServedCall(method, policy, stream, draining.signal);
+      serve.set(path, (stream) => {
+        const call = new ServedCall(served, stream, draining.signal);
         running.add(call);
         void runWithContext(call, () => answer(call, run)).finally(() => running.delete(call));
       });

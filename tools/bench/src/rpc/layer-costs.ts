@@ -63,7 +63,8 @@ export async function measureLayers(signal: AbortSignal): Promise<readonly Layer
 
 /** Nanoseconds a call of each variant: medians over rounds, each of which has every variant once. */
 async function measure(variants: ReadonlyMap<string, Run>, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
-  const policy = policiesOf(EchoService).get("/shoal.echo.v1.EchoService/Echo") as MethodPolicy;
+  const path = "/shoal.echo.v1.EchoService/Echo";
+  const served = { method: EchoService.method.echo, path, policy: policiesOf(EchoService).get(path) as MethodPolicy };
   const metadata = new Metadata();
   metadata.set("x-request-id", "0190a000-0000-7000-8000-000000000001");
   metadata.set("x-shoal-priority", "default");
@@ -76,7 +77,7 @@ async function measure(variants: ReadonlyMap<string, Run>, signal: AbortSignal):
       signal.throwIfAborted();
       const startedAt = performance.now();
       for (let n = 0; n < calls; n += 1) {
-        const call = new ServedCall(EchoService.method.echo, policy, stream, draining);
+        const call = new ServedCall(served, stream, draining);
         await runWithContext(call, () => run(call));
       }
       // The first rounds warm up.

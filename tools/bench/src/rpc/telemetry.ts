@@ -1,62 +1,124 @@
-import { ROOT_CONTEXT, SpanKind, TraceFlags, trace } from "@opentelemetry/api";
+import { type HrTime, ROOT_CONTEXT, SpanKind, TraceFlags, trace, ValueType } from "@opentelemetry/api";
 import {
   AggregationTemporality,
+  DataPointType,
+  type HistogramMetricData,
   InMemoryMetricExporter,
   MeterProvider,
+  type MetricProducer,
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 import { ParentBasedSampler, TraceIdRatioBasedSampler, TracerProvider } from "@opentelemetry/sdk-trace";
+import { isAppError } from "@shoal/kernel";
 import type { ClientMiddleware, ServerMiddleware } from "@shoal/rpc";
 
 /** How often metrics are collected, in milliseconds. */
 const collectMs = 5_000;
 
+/** Upper bounds of a duration's buckets in seconds: those of OpenTelemetry's conventions for calls. */
+const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+/** The durations of the calls of one method with one outcome. */
+class Durations {
+  readonly counts = new Array<number>(bounds.length + 1).fill(0);
+  count = 0;
+  sum = 0;
+
+  record(seconds: number): void {
+    let bucket = 0;
+    while (bucket < bounds.length && seconds > (bounds[bucket] as number)) bucket += 1;
+    (this.counts[bucket] as number) += 1;
+    this.count += 1;
+    this.sum += seconds;
+  }
+}
+
+/**
+ * Durations by method and outcome. They are counted here, because to find a histogram by its attributes costs
+ * OpenTelemetry's SDK more than all that a server of ours does for a call; the SDK collects and exports them.
+ */
+class CallDurations implements MetricProducer {
+  readonly #name: string;
+  readonly #since: HrTime = now();
+  readonly #byMethod = new Map<string, Map<string, Durations>>();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  record(path: string, outcome: string, seconds: number): void {
+    const outcomes = this.#byMethod.get(path) ?? new Map<string, Durations>();
+    const durations = outcomes.get(outcome) ?? new Durations();
+    if (durations.count === 0) this.#byMethod.set(path, outcomes.set(outcome, durations));
+    durations.record(seconds);
+  }
+
+  async collect() {
+    const dataPoints = [...this.#byMethod].flatMap(([path, outcomes]) =>
+      [...outcomes].map(([outcome, { counts, count, sum }]) => ({
+        startTime: this.#since,
+        endTime: now(),
+        attributes: { "rpc.system.name": "grpc", "rpc.method": path, "rpc.response.status_code": outcome },
+        value: { buckets: { boundaries: bounds, counts: [...counts] }, count, sum },
+      })),
+    );
+    const metric: HistogramMetricData = {
+      descriptor: { name: this.#name, description: "", unit: "s", valueType: ValueType.DOUBLE },
+      aggregationTemporality: AggregationTemporality.CUMULATIVE,
+      dataPointType: DataPointType.HISTOGRAM,
+      dataPoints,
+    };
+    const scopeMetrics = [{ scope: { name: "bench" }, metrics: [metric] }];
+    return { resourceMetrics: { resource: {} as never, scopeMetrics }, errors: [] };
+  }
+}
+
+function now(): HrTime {
+  const ms = Date.now();
+  return [Math.floor(ms / 1_000), (ms % 1_000) * 1_000_000];
+}
+
 interface Call {
-  readonly method: { readonly name: string; readonly parent: { readonly typeName: string } };
+  readonly path: string;
   readonly traceparent?: string | undefined;
 }
 
 /**
- * A layer that traces each call, sampling none, and records its duration by method and outcome: with OpenTelemetry's own
- * SDK, whose metrics are collected as if they were exported.
+ * A layer that traces the calls that are sampled, of which there are none here, and records the duration of each by
+ * method and outcome, collected by OpenTelemetry's SDK as if it were exported.
  */
 function telemetry(side: "client" | "server") {
+  const durations = new CallDurations(`rpc.${side}.call.duration`);
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({
-    exporter: new InMemoryMetricExporter(AggregationTemporality.DELTA),
+    exporter,
     exportIntervalMillis: collectMs,
+    metricProducers: [durations],
   });
-  const meter = new MeterProvider({ readers: [reader] }).getMeter("bench");
-  const durations = meter.createHistogram(`rpc.${side}.call.duration`, { unit: "s" });
+  new MeterProvider({ readers: [reader] });
   const sampler = new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(0) });
   const tracer = new TracerProvider({ sampler }).getTracer("bench");
   const kind = side === "server" ? SpanKind.SERVER : SpanKind.CLIENT;
-  return async ({ method, traceparent }: Call, next: () => Promise<void>): Promise<void> => {
+  return async ({ path, traceparent }: Call, next: () => Promise<void>): Promise<void> => {
     const startedAt = performance.now();
-    const path = `${method.parent.typeName}/${method.name}`;
-    const span = tracer.startSpan(path, { kind }, contextOf(traceparent));
+    const span = traceparent?.endsWith("-01") ? tracer.startSpan(path, { kind }, contextOf(traceparent)) : undefined;
     let outcome = "OK";
     try {
       await next();
     } catch (error) {
-      outcome = "ERROR";
+      outcome = isAppError(error) ? error.kind : "internal";
       throw error;
     } finally {
-      span.end();
-      durations.record((performance.now() - startedAt) / 1_000, {
-        "rpc.system.name": "grpc",
-        "rpc.method": path,
-        "rpc.response.status_code": outcome,
-      });
+      span?.end();
+      durations.record(path, outcome, (performance.now() - startedAt) / 1_000);
     }
   };
 }
 
 /** Where a call stands in its caller's trace. */
-function contextOf(traceparent: string | undefined) {
-  const [, traceId, spanId, flags] = traceparent?.split("-") ?? [];
-  if (traceId === undefined || spanId === undefined) return ROOT_CONTEXT;
-  const traceFlags = flags === "01" ? TraceFlags.SAMPLED : TraceFlags.NONE;
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
+function contextOf(traceparent: string) {
+  const [, traceId = "", spanId = ""] = traceparent.split("-");
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true });
 }
 
 export const serverTelemetry = (): ServerMiddleware => telemetry("server");
