@@ -27,8 +27,14 @@ export type UnaryResult = ReadonlyMap<PeerName, readonly UnarySample[]>;
 /** Calls at once: enough to keep both processes busy, few enough that latency means something. */
 export const inFlight = 64;
 
-/** Before the first round each peer is called for so many times as long as it is measured. */
-const warmUpFactor = 6;
+/**
+ * Rounds that the same processes are measured in. Two processes of the same program differ by a tenth and more for as long
+ * as they live, by where their code and heap came to lie, so that a figure takes several of them.
+ */
+const roundsPerStart = 3;
+
+/** Before its first round each process is called for so many times as long as it is measured. */
+const warmUpFactor = 3;
 
 /** Before it is measured in a round, for the part of that time: caches and pages have gone cold meanwhile. */
 const leadInFactor = 0.2;
@@ -38,12 +44,24 @@ const pauseMs = 30;
 
 /**
  * Measures the peers: each one's server and client in processes of their own, which wait while it is not their turn.
- * In every round each peer is called for a while, in another order each time.
+ * In every round each peer is called for a while, in another order each time; every few rounds all processes are new.
  */
 export async function measureUnary(
   names: readonly PeerName[],
-  { rounds, seconds, profileDir, signal, progress }: Omit<BenchSettings, "only">,
+  settings: Omit<BenchSettings, "only">,
 ): Promise<UnaryResult> {
+  const samples = new Map(names.map((name): [PeerName, UnarySample[]] => [name, []]));
+  for (let round = 0; round < settings.rounds; round += roundsPerStart)
+    await measureRounds(names, settings, round, samples);
+  return samples;
+}
+
+async function measureRounds(
+  names: readonly PeerName[],
+  { rounds, seconds, profileDir, signal, progress }: Omit<BenchSettings, "only">,
+  firstRound: number,
+  samples: ReadonlyMap<PeerName, UnarySample[]>,
+): Promise<void> {
   signal.throwIfAborted();
   await using workers = new AsyncDisposableStack();
   const start = <T extends Tasks<T>>(script: string, peer: PeerName): Worker<T> => {
@@ -67,15 +85,13 @@ export async function measureUnary(
     progress(`warming up: ${name}`);
     await client.ask("load", { durationMs: durationMs * warmUpFactor, inFlight });
   }
-  const samples = new Map(names.map((name): [PeerName, UnarySample[]] => [name, []]));
-  for (let round = 0; round < rounds; round++) {
+  for (let round = firstRound; round < Math.min(firstRound + roundsPerStart, rounds); round++) {
     for (const { name, server, client } of rotated(peers, round)) {
       progress(`round ${round + 1} of ${rounds}: ${name}`);
       await sleep(pauseMs);
       samples.get(name)?.push(await measure(server, client, durationMs));
     }
   }
-  return samples;
 }
 
 async function measure(
