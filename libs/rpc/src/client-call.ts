@@ -151,7 +151,7 @@ export function attempt(channel: Channel, call: ClientCall, marginMs: number): P
     requireLive(context?.signal);
     const deadline = deadlineOf(call.deadline, context, marginMs);
     const request = "request" in input ? call.encode(input.request) : undefined;
-    if (context !== undefined) writeContext(call.requestMetadata, context);
+    if (context !== undefined) writeContext(call.requestMetadata, context, call.policy.priority);
     const own: OwnFailure = { error: undefined };
     const stream = new ClientStream(channel, {
       path: call.path,

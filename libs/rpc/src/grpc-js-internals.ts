@@ -104,7 +104,7 @@ export function breakOffWhenCancelled(call: experimental.CallStream): void {
  * complete, and not at all while some of it is unread after an RST_STREAM with NO_ERROR.
  */
 export function onCallerGone(call: ServerInterceptingCallInterface, onAborted: () => void): void {
-  (call as unknown as { stream: ServerHttp2Stream }).stream.once("aborted", onAborted);
+  (call as unknown as { stream: ServerHttp2Stream }).stream.on("aborted", onAborted);
 }
 
 /** Ends a call without a status: what waits to be sent is dropped. Does nothing for a call that is over. */
@@ -119,9 +119,9 @@ type SendStatus = ServerInterceptingCallInterface["sendStatus"];
  * no messages. Answers what ends the call.
  */
 export function takeStatus(call: ServerInterceptingCallInterface, onStatus: SendStatus): SendStatus {
-  const sendStatus = call.sendStatus.bind(call);
+  const { sendStatus } = call;
   call.sendStatus = onStatus;
-  return sendStatus;
+  return (status) => sendStatus.call(call, status);
 }
 
 interface Decompressing {

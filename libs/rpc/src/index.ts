@@ -11,6 +11,7 @@ export type { ClientContext } from "./client-call.ts";
 export { serverDraining, statusOf } from "./errors.ts";
 export { type HandlerContext, implement, type Peer, type PeerCertificate, type ServiceHandlers } from "./handlers.ts";
 export { createHealth, type Health } from "./health.ts";
+export type { ListenAddress } from "./listen.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export {
@@ -21,13 +22,8 @@ export {
   parsePolicies,
   type RetryPolicy,
 } from "./policy.ts";
-export {
-  createServer,
-  defaultServerOptions,
-  type ListenAddress,
-  type RpcServer,
-  type ServerOptions,
-} from "./server.ts";
-export { type CallEnd, type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server-layers.ts";
+export type { CallEnd } from "./serve-call.ts";
+export { createServer, defaultServerOptions, type RpcServer, type ServerOptions } from "./server.ts";
+export { type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server-layers.ts";
 export { type ClientTls, defaultTlsReload, type ServerTls } from "./tls.ts";
 export { requireValid } from "./validation.ts";

@@ -7,8 +7,9 @@ import { AppError, createContext, currentContext, type Identity, isAppError, run
 import { type ClientMiddleware, type ClientOptions, createClient } from "./client.ts";
 import { implement, type ServiceHandlers } from "./handlers.ts";
 import { contextKey } from "./middleware.ts";
+import type { CallEnd } from "./serve-call.ts";
 import { createServer, type ServerOptions } from "./server.ts";
-import { type CallEnd, type ServerMiddleware, serverLayers } from "./server-layers.ts";
+import { type ServerMiddleware, serverLayers } from "./server-layers.ts";
 
 const echoing: ServiceHandlers<typeof EchoService> = {
   echo: async ({ parcel }) => ({ ...(parcel && { parcel }) }),
@@ -73,7 +74,6 @@ test("a server's layers stand in one order, and those with nothing to do are lef
     middleware: [named, (...[, next]: Parameters<ServerMiddleware>) => next()],
   };
   assert.deepEqual(names(all), [
-    "access log",
     "telemetry",
     "errors",
     "deadline",

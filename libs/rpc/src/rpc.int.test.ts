@@ -10,8 +10,8 @@ import { AppError, createContext, currentContext, type ErrorKind, isAppError, ru
 import { createClient } from "./client.ts";
 import { fromStatus } from "./errors.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
+import type { CallEnd } from "./serve-call.ts";
 import { createServer } from "./server.ts";
-import type { CallEnd } from "./server-layers.ts";
 
 const uuid = "0190a000-0000-7000-8000-000000000001";
 const watch = { skus: ["A"] };

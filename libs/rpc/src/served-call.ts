@@ -1,11 +1,11 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Metadata, type status } from "@grpc/grpc-js";
-import { AppError, type Identity, type Priority } from "@shoal/kernel";
+import { AppError, type Identity } from "@shoal/kernel";
 import type { HandlerContext, Peer, PeerCertificate } from "./handlers.ts";
 import type { ContextKey } from "./middleware.ts";
 import type { MethodPolicy } from "./policy.ts";
 import type { ServerStream } from "./server-stream.ts";
-import { readContext } from "./wire-context.ts";
+import { ReceivedContext } from "./wire-context.ts";
 
 /** How a call ends; see grpc-js. */
 interface PartialStatus {
@@ -30,7 +30,7 @@ export interface ServedMethod {
  * The context of a call that is being served. What few handlers ask for is made when it is first asked for.
  * States: running → aborted, with the reason that its signal has.
  */
-export class ServedCall implements HandlerContext {
+export class ServedCall extends ReceivedContext implements HandlerContext {
   readonly method: DescMethod;
   readonly path: string;
   readonly policy: MethodPolicy;
@@ -38,21 +38,17 @@ export class ServedCall implements HandlerContext {
   readonly draining: AbortSignal;
   readonly deadline: number;
   readonly startedAt = performance.now();
-  readonly requestId: string;
-  readonly priority: Priority;
-  readonly baggage: ReadonlyMap<string, string>;
-  readonly traceparent: string | undefined;
-  readonly idempotencyKey: string | undefined;
   /** Set by the identity layer. */
   identity: Identity | undefined = undefined;
-  readonly requestLooks: Look[] = [];
+  /** Given back when the call's work is done. */
+  permit: { release(): void } | undefined;
+  requestLooks: readonly Look[] = none;
   responseLooks: readonly Look[] = none;
   /** The one answer in bytes, until it is known that the call succeeds. */
   answer: Buffer | undefined;
   /** Why the call was aborted. */
   abortReason: AppError | undefined;
   #finished = false;
-  #onAbort: ((reason: AppError) => void) | undefined;
   #controller: AbortController | undefined;
   #responseHeaders: Metadata | undefined;
   #responseTrailers: Metadata | undefined;
@@ -60,6 +56,7 @@ export class ServedCall implements HandlerContext {
   #values: Map<ContextKey<unknown>, unknown> | undefined;
 
   constructor({ method, path, policy }: ServedMethod, stream: ServerStream, draining: AbortSignal) {
+    super(stream.metadata, policy.priority);
     this.method = method;
     this.path = path;
     this.policy = policy;
@@ -70,12 +67,6 @@ export class ServedCall implements HandlerContext {
     stream.onEnded = (reason) => {
       if (!this.#finished) this.abort(reason ?? callEnded(this));
     };
-    const { requestId, priority, baggage, traceparent, idempotencyKey } = readContext(stream.metadata, policy.priority);
-    this.requestId = requestId;
-    this.priority = priority;
-    this.baggage = baggage;
-    this.traceparent = traceparent;
-    this.idempotencyKey = idempotencyKey;
   }
 
   get signal(): AbortSignal {
@@ -115,7 +106,7 @@ export class ServedCall implements HandlerContext {
   }
 
   onRequest(look: Look): void {
-    this.requestLooks.push(look);
+    this.requestLooks = [...this.requestLooks, look];
   }
 
   onResponse(look: Look): void {
@@ -131,9 +122,17 @@ export class ServedCall implements HandlerContext {
     if (this.#responseHeaders !== undefined) this.stream.sendHeaders(this.#responseHeaders);
   }
 
-  /** Ends the call with a status and the trailers that were set. Does nothing once it has ended. */
+  /** Whether the call has been answered. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Answers the call with a status, after its headers, answer and trailers. Once only. */
   end({ code, details, metadata }: PartialStatus): void {
     this.#finished = true;
+    this.sendSetHeaders();
+    // The write need not be awaited: the status is sent after it.
+    if (this.answer !== undefined) void this.stream.write(this.answer);
     const trailers = this.#responseTrailers;
     if (trailers !== undefined && metadata !== undefined) trailers.merge(metadata);
     this.stream.end({ code, details, metadata: trailers ?? metadata ?? null });
@@ -145,20 +144,6 @@ export class ServedCall implements HandlerContext {
     this.abortReason = reason;
     this.#controller?.abort(reason);
     this.stream.abortRead(reason);
-  }
-
-  /** What `work` does, until {@link abandon}. */
-  untilAbandoned<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#onAbort = reject;
-      work.then(resolve, reject);
-    });
-  }
-
-  /** Aborts the call and waits for its handler no longer. */
-  abandon(reason: AppError): void {
-    this.abort(reason);
-    this.#onAbort?.(reason);
   }
 }
 

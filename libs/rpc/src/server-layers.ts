@@ -1,8 +1,8 @@
-import { status } from "@grpc/grpc-js";
+import type { Message } from "@bufbuild/protobuf";
 import { AppError, type Identity } from "@shoal/kernel";
-import { codeOf } from "./errors.ts";
 import type { HandlerContext } from "./handlers.ts";
 import type { Layer, Middleware } from "./middleware.ts";
+import type { OnCallEnd } from "./serve-call.ts";
 import type { ServedCall } from "./served-call.ts";
 import { callEnded } from "./served-call.ts";
 import { requireValid } from "./validation.ts";
@@ -10,25 +10,12 @@ import { requireValid } from "./validation.ts";
 /** A layer around the handlers of a server. It is run in the call's context: `currentContext()` is there. */
 export type ServerMiddleware = Middleware<HandlerContext>;
 
-/** What became of a call, told when it has ended. */
-export interface CallEnd {
-  /** `/package.Service/Method`. */
-  readonly path: string;
-  /** The gRPC code that was answered, by name: `OK`, `NOT_FOUND`, … */
-  readonly code: string;
-  readonly durationMs: number;
-  /** The call's context: its method, its caller's address and identity, and the rest. */
-  readonly context: HandlerContext;
-  /** Why it failed; for `INTERNAL` this is what the caller was not told. */
-  readonly error?: unknown;
-}
-
 /** What the layers around a handler do. */
 export interface ServerLayerOptions {
   /** Owns the errors that the contract's rules raise, such as `shoal.order`. */
   readonly errorDomain: string;
   /** The access log: told of every call that ends, health and reflection included. Must not throw. */
-  readonly onCallEnd?: (end: CallEnd) => void;
+  readonly onCallEnd?: NonNullable<OnCallEnd>;
   /** Sees every call from its begin to its end with the error that it fails with, for traces and metrics. */
   readonly telemetry?: ServerMiddleware;
   /**
@@ -45,23 +32,22 @@ export interface ServerLayerOptions {
 }
 
 /**
- * All that stands around a handler, in this order, the first outermost; the call's context is set before the first. Those
- * that have nothing to do are left out. Health and reflection have only the layers marked with *.
+ * All that stands around a handler, in this order, the first outermost; see {@link serveCall} for what is around them: the
+ * context, the status that is answered, and the access log. Those that have nothing to do are left out. Health and
+ * reflection have only the layers marked with *.
  *
- *  1. access log *  tells how the call ended
- *  2. telemetry *   sees the call and its error
- *  3. errors *      makes the caller's reason of whatever a call fails with that has ended already
- *  4. deadline *    does not begin what would come too late
- *  5. capacity      bounds the calls at work
- *  6. identity      finds out who is calling, and whether the contract lets them
- *  7. admission     refuses what there is no room for
- *  8. middleware    what the service adds
- *  9. validation *  checks each request against the contract's rules
+ *  1. telemetry *   sees the call and its error
+ *  2. errors *      makes the caller's reason of whatever a call fails with that has ended already
+ *  3. deadline *    does not begin what would come too late
+ *  4. capacity      bounds the calls at work
+ *  5. identity      finds out who is calling, and whether the contract lets them
+ *  6. admission     refuses what there is no room for
+ *  7. middleware    what the service adds
+ *  8. validation *  checks each request against the contract's rules
  */
 export function serverLayers(options: ServerLayerOptions): readonly Layer<HandlerContext>[] {
-  const { errorDomain, onCallEnd, telemetry, identify, admission, middleware = [], maxRunningCalls } = options;
+  const { errorDomain, telemetry, identify, admission, middleware = [], maxRunningCalls } = options;
   const layers: readonly (Layer<HandlerContext> | undefined)[] = [
-    onCallEnd && { name: "access log", run: accessLog(onCallEnd) },
     telemetry && { name: "telemetry", run: telemetry },
     { name: "errors", run: errors },
     { name: "deadline", run: deadline },
@@ -74,60 +60,45 @@ export function serverLayers(options: ServerLayerOptions): readonly Layer<Handle
   return layers.filter((layer) => layer !== undefined);
 }
 
-function accessLog(onCallEnd: (end: CallEnd) => void): ServerMiddleware {
-  const tell = (context: HandlerContext, code: status, error?: unknown) =>
-    onCallEnd({
-      path: context.path,
-      code: status[code],
-      durationMs: performance.now() - (context as ServedCall).startedAt,
-      context,
-      ...(error !== undefined && { error }),
-    });
-  return async (context, next) => {
-    try {
-      await next();
-    } catch (error) {
-      tell(context, codeOf(error), error);
-      throw error;
-    }
-    tell(context, status.OK);
-  };
-}
-
 /** Once the call has ended, whatever its work failed with, or succeeded in, is a consequence of that. */
-const errors: ServerMiddleware = async (context, next) => {
+const errors: ServerMiddleware = (context, next) => {
   const call = context as ServedCall;
-  try {
-    await next();
-  } catch (error) {
-    throw call.abortReason ?? error;
-  }
-  if (call.abortReason !== undefined) throw call.abortReason;
+  return next().then(
+    () => {
+      if (call.abortReason !== undefined) throw call.abortReason;
+    },
+    (error) => {
+      throw call.abortReason ?? error;
+    },
+  );
 };
 
-const deadline: ServerMiddleware = (context, next) => {
-  if (Date.now() >= context.deadline) throw callEnded(context);
-  return next();
-};
+const deadline: ServerMiddleware = (context, next) =>
+  Date.now() >= context.deadline ? Promise.reject(callEnded(context)) : next();
 
 function capacity(maxRunningCalls: number): ServerMiddleware {
   let running = 0;
-  return async (_, next) => {
-    if (running >= maxRunningCalls)
-      throw new AppError({
-        kind: "exhausted",
-        reason: "TOO_MANY_CALLS",
-        domain: "shoal.rpc",
-        message: `the server works on ${maxRunningCalls} calls already; try again in a moment`,
-        retryAfterMs: 100,
-      });
-    running += 1;
-    try {
-      await next();
-    } finally {
+  const permit = {
+    release: () => {
       running -= 1;
-    }
+    },
   };
+  return (context, next) => {
+    if (running >= maxRunningCalls) return Promise.reject(tooManyCalls(maxRunningCalls));
+    running += 1;
+    (context as ServedCall).permit = permit;
+    return next();
+  };
+}
+
+function tooManyCalls(maxRunningCalls: number): AppError {
+  return new AppError({
+    kind: "exhausted",
+    reason: "TOO_MANY_CALLS",
+    domain: "shoal.rpc",
+    message: `the server works on ${maxRunningCalls} calls already; try again in a moment`,
+    retryAfterMs: 100,
+  });
 }
 
 function identity(identify: NonNullable<ServerLayerOptions["identify"]>): ServerMiddleware {
@@ -162,9 +133,10 @@ function requireScopes(caller: Identity | undefined, scopes: readonly string[]):
 
 function validation(errorDomain: string): ServerMiddleware {
   return (context, next) => {
-    const { input } = context.method;
+    const call = context as ServedCall;
+    const check = (request: Message) => requireValid(call.method.input, request, errorDomain);
     // The first to look: whoever else looks sees only what is valid.
-    (context as ServedCall).requestLooks.unshift((request) => requireValid(input, request, errorDomain));
+    call.requestLooks = [check, ...call.requestLooks];
     return next();
   };
 }

@@ -10,6 +10,7 @@ const writeBufferBytes = 64 * 1024;
 /** How long a call that is over may wait for its caller to take what was sent before the status, in milliseconds. */
 const lingerMs = 1_000;
 
+type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 type PartialStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 /**
@@ -19,7 +20,7 @@ type PartialStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0
  * It stands where grpc-js offers interceptors, because the streams that grpc-js gives to handlers lose the status of a
  * loop that is left, and make a cancelled stream look complete.
  */
-export class ServerStream {
+export class ServerStream implements Listener {
   readonly #wire: ServerInterceptingCallInterface;
   readonly #sendStatus: (end: PartialStatus) => void;
   readonly #single: boolean;
@@ -52,31 +53,37 @@ export class ServerStream {
 
   /** Begins to receive. */
   start(): void {
-    this.#wire.start({
-      onReceiveMetadata: (metadata) => {
-        this.metadata = metadata;
-        if (metadata.get(malformedTimeout).length > 0) return this.#refuse(timeoutMalformed());
-        if (this.#single) this.#wire.startRead();
-        else this.#begin();
-      },
-      onReceiveMessage: (bytes: Buffer) => {
-        if (!this.#single) return this.#deliver(bytes);
-        if (this.#hasRequest) return this.#refuse(wrongNumber("SECOND_REQUEST", "a second one"));
-        this.#hasRequest = true;
-        this.request = bytes;
-        this.#wire.startRead();
-      },
-      onReceiveHalfClose: () => {
-        const truncated = isMidMessage(this.#wire);
-        if (!this.#single) return truncated ? this.#fail(requestTruncated()) : this.#deliver(undefined);
-        if (truncated) return this.#refuse(requestTruncated());
-        if (!this.#hasRequest) return this.#refuse(wrongNumber("NO_REQUEST", "none"));
-        this.#begin();
-      },
-      onCancel: () => {
-        this.#finish();
-      },
-    });
+    this.#wire.start(this);
+  }
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.metadata = metadata;
+    if (metadata.get(malformedTimeout).length > 0) this.#refuse(timeoutMalformed());
+    else if (this.#single) this.#wire.startRead();
+    else this.#begin();
+  }
+
+  onReceiveMessage(bytes: Buffer): void {
+    if (!this.#single) this.#deliver(bytes);
+    else if (this.#hasRequest) this.#refuse(wrongNumber("SECOND_REQUEST", "a second one"));
+    else {
+      this.#hasRequest = true;
+      this.request = bytes;
+      this.#wire.startRead();
+    }
+  }
+
+  onReceiveHalfClose(): void {
+    const truncated = isMidMessage(this.#wire);
+    if (!this.#single && truncated) this.#fail(requestTruncated());
+    else if (!this.#single) this.#deliver(undefined);
+    else if (truncated) this.#refuse(requestTruncated());
+    else if (!this.#hasRequest) this.#refuse(wrongNumber("NO_REQUEST", "none"));
+    else this.#begin();
+  }
+
+  onCancel(): void {
+    this.#finish();
   }
 
   get deadline(): number {

@@ -1,34 +1,23 @@
-import { once } from "node:events";
-import { chmod } from "node:fs/promises";
-import { createServer as createTcpServer, isIPv6, type Server as NetServer } from "node:net";
-import { normalize } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
-import type { DescMethod, Message } from "@bufbuild/protobuf";
-import {
-  type ChannelOptions,
-  Server,
-  ServerCredentials,
-  type ServerInterceptingCall,
-  type ServiceDefinition,
-  status,
-} from "@grpc/grpc-js";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { type ChannelOptions, Server, type ServerInterceptingCall, type ServiceDefinition } from "@grpc/grpc-js";
 import { requireInteger, runWithContext } from "@shoal/kernel";
 import { requireChannelOptions } from "./channel-options.ts";
-import { decodeRequest, encodeResponse, type Init, methodDefinition } from "./codec.ts";
+import { methodDefinition } from "./codec.ts";
 import { Connections } from "./connections.ts";
-import { serverDraining, toGrpcStatus } from "./errors.ts";
+import { serverDraining } from "./errors.ts";
 import { onListener, onRequestHeaders, tuneHttp2 } from "./grpc-js-internals.ts";
-import type { AnyHandler, HandlerContext, ServiceImplementation } from "./handlers.ts";
+import type { AnyHandler, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
+import { type ListenAddress, listen } from "./listen.ts";
 import { compose } from "./middleware.ts";
 import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
 import { createReflection } from "./reflection.ts";
 import { tidyRequestHeaders } from "./request-headers.ts";
+import { abandonCall, callHandler, serveCall } from "./serve-call.ts";
 import { ServedCall } from "./served-call.ts";
 import { type ServerLayerOptions, serverLayers } from "./server-layers.ts";
 import { ServerStream } from "./server-stream.ts";
-import { type ServerTls, serverCredentials } from "./tls.ts";
-import { freeSocketPath } from "./unix-socket.ts";
 
 /** What a server serves, and how. */
 export interface ServerOptions extends ServerLayerOptions {
@@ -59,18 +48,6 @@ export const defaultServerOptions = Object.freeze({
   keepaliveMs: 30_000,
   keepaliveTimeoutMs: 15_000,
 });
-
-/** Where a server listens. */
-export type ListenAddress =
-  | {
-      readonly host: string;
-      /** 0: the system chooses. */
-      readonly port: number;
-      /** Without it, connections are not encrypted. */
-      readonly tls?: ServerTls;
-    }
-  /** A Unix socket, which nobody but its owner may connect to. One that no server listens on any more is replaced. */
-  | { readonly path: string };
 
 /** A gRPC server with health (grpc.health.v1) and reflection (v1, v1alpha) beside its services. */
 export interface RpcServer {
@@ -140,7 +117,7 @@ export function createServer(options: ServerOptions): RpcServer {
 
   const { errorDomain, onCallEnd, telemetry } = all;
   const layers = serverLayers(all);
-  const ownLayers = serverLayers({ errorDomain, ...(onCallEnd && { onCallEnd }), ...(telemetry && { telemetry }) });
+  const ownLayers = serverLayers({ errorDomain, ...(telemetry && { telemetry }) });
   for (const implementation of implementations) {
     const around = ownServices.includes(implementation) ? ownLayers : layers;
     server.addService(definitionOf(implementation), {});
@@ -149,12 +126,15 @@ export function createServer(options: ServerOptions): RpcServer {
       const served = { method, path, policy: policies.get(path) ?? defaultMethodPolicy };
       const run = compose(
         around.map((layer) => layer.run),
-        (context) => work(context as ServedCall, handler),
+        (context) => callHandler(context as ServedCall, handler),
       );
       serve.set(path, (stream) => {
         const call = new ServedCall(served, stream, draining.signal);
         running.add(call);
-        void runWithContext(call, () => answer(call, run)).finally(() => running.delete(call));
+        void runWithContext(call, async () => {
+          await serveCall(call, run, onCallEnd);
+          running.delete(call);
+        });
       });
     }
   }
@@ -185,7 +165,7 @@ export function createServer(options: ServerOptions): RpcServer {
   const force = async (ended: Promise<void>) => {
     forcing.resolve();
     // grpc-js's own forceShutdown ends no session while channelz is off, so calls and connections are ended here.
-    for (const call of running) call.abandon(serverDraining());
+    for (const call of running) abandonCall(call, serverDraining(), onCallEnd);
     if (await within(forceMs, ended)) return;
     connections.cut();
     await within(forceMs, ended);
@@ -236,112 +216,6 @@ function methodsOf({ service, handlers }: ServiceImplementation): (readonly [Des
     if (handler === undefined) throw new TypeError(`${service.typeName}: no handler for ${method.name}`);
     return [method, handler] as const;
   });
-}
-
-/** Runs one call through all its layers, and answers it. */
-async function answer(call: ServedCall, run: (context: HandlerContext) => Promise<void>): Promise<void> {
-  try {
-    await run(call);
-    call.sendSetHeaders();
-    // The write need not be awaited: the status is sent after it.
-    if (call.answer !== undefined) void call.stream.write(call.answer);
-    call.end(ok);
-  } catch (error) {
-    call.sendSetHeaders();
-    call.end(toGrpcStatus(error));
-  }
-}
-
-const ok = { code: status.OK, details: "OK" };
-
-/** What is innermost: decodes, calls the handler, encodes. The four kinds differ only in what comes in and goes out. */
-function work(call: ServedCall, handler: AnyHandler): Promise<void> {
-  switch (call.method.methodKind) {
-    case "unary":
-      return answerOnce(call, () => handler(decode(call, call.stream.request), call));
-    case "client_streaming":
-      return answerOnce(call, () => handler(requestsOf(call), call));
-    case "server_streaming":
-      return answerMany(call, () => handler(decode(call, call.stream.request), call));
-    case "bidi_streaming":
-      return answerMany(call, () => handler(requestsOf(call), call));
-  }
-}
-
-async function answerOnce(call: ServedCall, handle: () => ReturnType<AnyHandler>): Promise<void> {
-  call.answer = encode(call, await call.untilAbandoned(handle() as Promise<Init>));
-}
-
-async function answerMany(call: ServedCall, handle: () => ReturnType<AnyHandler>): Promise<void> {
-  const send = async () => {
-    for await (const response of handle() as AsyncIterable<Init>) {
-      if (call.abortReason !== undefined) return;
-      const bytes = encode(call, response);
-      call.sendSetHeaders();
-      const room = call.stream.write(bytes);
-      if (room !== undefined) await room;
-    }
-  };
-  await call.untilAbandoned(send());
-}
-
-/** The requests of a call, decoded, until its caller ends them. Fails with the reason when the call ends before. */
-async function* requestsOf(call: ServedCall): AsyncGenerator<Message, void, undefined> {
-  for (;;) {
-    if (call.abortReason !== undefined) throw call.abortReason;
-    const bytes = await call.stream.read();
-    if (bytes === undefined) break;
-    yield decode(call, bytes);
-  }
-  // Node's own clients end their requests when they cancel a call, right before they say that they do: what was cut off
-  // must not be taken for a whole.
-  await new Promise(setImmediate);
-  if (call.abortReason !== undefined) throw call.abortReason;
-}
-
-function decode({ method, policy, requestLooks }: ServedCall, bytes: Buffer): Message {
-  const request = decodeRequest(method.input, bytes, policy.maxRequestBytes);
-  for (const look of requestLooks) look(request);
-  return request;
-}
-
-function encode({ method, policy, responseLooks }: ServedCall, init: Init): Buffer {
-  return encodeResponse(method.output, init, policy.maxResponseBytes, responseLooks);
-}
-
-async function listen(server: Server, at: ListenAddress): Promise<number> {
-  if ("path" in at) return listenOnSocket(server, at.path);
-  const { host, port, tls } = at;
-  const credentials = tls === undefined ? ServerCredentials.createInsecure() : serverCredentials(tls);
-  if (port !== 0) await requireFree(() => createTcpServer().listen(port, host));
-  return bind(server, `${isIPv6(host) ? `[${host}]` : host}:${port}`, credentials);
-}
-
-async function listenOnSocket(server: Server, asked: string): Promise<number> {
-  // grpc-js would take the first part of a path with two slashes for a host.
-  const path = normalize(asked);
-  await freeSocketPath(path);
-  await requireFree(() => createTcpServer().listen(path));
-  await bind(server, `unix:${path}`, ServerCredentials.createInsecure());
-  await chmod(path, 0o600);
-  return 0;
-}
-
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error === null) resolve(port);
-      else reject(new Error(`cannot listen on ${address}: ${error.message}`, { cause: error }));
-    });
-  });
-}
-
-/** grpc-js wraps the system's error into a text and prints it; Node's own server tells it as it is. */
-async function requireFree(listenForOnce: () => NetServer): Promise<void> {
-  const probe = listenForOnce();
-  await once(probe, "listening");
-  probe.close();
-  await once(probe, "close");
 }
 
 /** How long connections may take to close once their calls have been ended, in milliseconds. */

@@ -6,8 +6,8 @@ import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { type Client, createClient } from "./client.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
 import { goodRequest, paths, RawClient } from "./raw-client.ts";
+import type { CallEnd } from "./serve-call.ts";
 import { createServer, type ServerOptions } from "./server.ts";
-import type { CallEnd } from "./server-layers.ts";
 
 // For tests only: a server of the test contract that tells what is going on in it.
 

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Metadata } from "@grpc/grpc-js";
-import { createContext } from "@shoal/kernel";
-import { readContext, writeContext } from "./wire-context.ts";
+import { createContext, type Priority } from "@shoal/kernel";
+import { ReceivedContext, writeContext } from "./wire-context.ts";
+
+const readContext = (from: Metadata, fallback: Priority) => {
+  const { requestId, priority, baggage, traceparent, idempotencyKey } = new ReceivedContext(from, fallback);
+  return { requestId, priority, baggage, traceparent, idempotencyKey };
+};
 
 const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -13,8 +18,25 @@ test("what one service writes the next one reads", () => {
     ["user", "ada"],
   ]);
   const sent = { requestId: "r-1", priority: "critical" as const, baggage, traceparent, idempotencyKey: "basket-1" };
-  writeContext(metadata, createContext(sent));
+  writeContext(metadata, createContext(sent), "default");
   assert.deepEqual(readContext(metadata, "default"), sent);
+});
+
+test("a priority that is the method's own anyway is not sent", () => {
+  for (const [own, sent] of [
+    ["sheddable", undefined],
+    ["default", "sheddable"],
+  ] as const) {
+    const metadata = new Metadata();
+    writeContext(metadata, createContext({ requestId: "r", priority: "sheddable" }), own);
+    assert.equal(metadata.get("x-shoal-priority")[0], sent);
+    assert.equal(readContext(metadata, own).priority, "sheddable");
+  }
+});
+
+test("an id that is made up stays the same", () => {
+  const context = new ReceivedContext(new Metadata(), "default");
+  assert.equal(context.requestId, context.requestId);
 });
 
 test("a caller that sends nothing gets an id and the method's priority", () => {

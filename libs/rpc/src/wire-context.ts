@@ -14,35 +14,54 @@ const keys = {
 const maxBaggageMembers = 64;
 const maxBaggageBytes = 8_192;
 
-const priorities: ReadonlySet<string> = new Set<Priority>(["critical", "default", "sheddable"]);
-
-/** The part of a context that crosses the wire as metadata. */
-export type WireContext = Omit<CallContext, "deadline" | "signal" | "identity">;
-
 /**
- * What a caller has sent of its context. Whatever is not well formed counts as not sent: a request without an id gets
- * one, and one without a priority has `fallback`.
+ * What a caller has sent of its context, read when it is asked for. Whatever is not well formed counts as not sent: a
+ * request without an id gets one, and one without a priority has `fallback`.
  */
-export function readContext(metadata: Metadata, fallback: Priority): WireContext {
-  const read = (key: string, pattern: RegExp): string | undefined => {
-    const [value] = metadata.get(key);
-    return typeof value === "string" && pattern.test(value) ? value : undefined;
-  };
-  const priority = read(keys.priority, /^[a-z]+$/);
-  return {
+export class ReceivedContext implements Omit<CallContext, "deadline" | "signal" | "identity"> {
+  readonly #metadata: Metadata;
+  readonly #fallback: Priority;
+  #requestId: string | undefined;
+  #baggage: ReadonlyMap<string, string> | undefined;
+
+  constructor(metadata: Metadata, fallback: Priority) {
+    this.#metadata = metadata;
+    this.#fallback = fallback;
+  }
+
+  get requestId(): string {
     // Ids and keys stand in log lines, so only what is fit for that is taken.
-    requestId: read(keys.requestId, /^[\w.:-]{1,128}$/) ?? newId(),
-    priority: priority !== undefined && priorities.has(priority) ? (priority as Priority) : fallback,
-    baggage: readBaggage(metadata),
-    traceparent: read(keys.traceparent, /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/),
-    idempotencyKey: read(keys.idempotencyKey, /^[!-~]{1,128}$/),
-  };
+    this.#requestId ??= this.#read(keys.requestId, /^[\w.:-]{1,128}$/) ?? newId();
+    return this.#requestId;
+  }
+
+  get priority(): Priority {
+    return (this.#read(keys.priority, /^(critical|default|sheddable)$/) as Priority | undefined) ?? this.#fallback;
+  }
+
+  get baggage(): ReadonlyMap<string, string> {
+    this.#baggage ??= readBaggage(this.#metadata);
+    return this.#baggage;
+  }
+
+  get traceparent(): string | undefined {
+    return this.#read(keys.traceparent, /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/);
+  }
+
+  get idempotencyKey(): string | undefined {
+    return this.#read(keys.idempotencyKey, /^[!-~]{1,128}$/);
+  }
+
+  #read(key: string, pattern: RegExp): string | undefined {
+    const [value] = this.#metadata.get(key);
+    return typeof value === "string" && pattern.test(value) ? value : undefined;
+  }
 }
 
-/** Adds a context to what is sent with a call. */
-export function writeContext(metadata: Metadata, context: CallContext): void {
+/** Adds a context to what is sent with a call of a method that has the priority `fallback`. */
+export function writeContext(metadata: Metadata, context: CallContext, fallback: Priority): void {
   metadata.set(keys.requestId, context.requestId);
-  metadata.set(keys.priority, context.priority);
+  if (context.priority !== fallback) metadata.set(keys.priority, context.priority);
   if (context.traceparent !== undefined) metadata.set(keys.traceparent, context.traceparent);
   if (context.idempotencyKey !== undefined) metadata.set(keys.idempotencyKey, context.idempotencyKey);
   if (context.baggage.size > 0) {

@@ -29,7 +29,6 @@ type Run = (call: ServedCall) => Promise<void>;
 export async function measureLayers(signal: AbortSignal): Promise<readonly LayerCost[]> {
   const options: ServerLayerOptions = {
     errorDomain: "shoal.bench",
-    onCallEnd: () => {},
     telemetry: serverTelemetry(),
     maxRunningCalls: 10_000,
     identify: () => undefined,
@@ -79,6 +78,7 @@ async function measure(variants: ReadonlyMap<string, Run>, signal: AbortSignal):
       for (let n = 0; n < calls; n += 1) {
         const call = new ServedCall(served, stream, draining);
         await runWithContext(call, () => run(call));
+        call.permit?.release();
       }
       // The first rounds warm up.
       if (round >= 0) samples.get(name)?.push(((performance.now() - startedAt) / calls) * 1_000_000);
