@@ -16,7 +16,7 @@ export interface Identity {
  * server's first interceptor on, read by clients and drivers, and passed through no signature.
  */
 export interface CallContext {
-  /** Names the call in logs and error answers; the same in every service that the call reaches. */
+  /** Names the call in logs and error answers; the same in every service that the call reaches. Its trace's id, if any. */
   readonly requestId: string;
   /** When the caller stops waiting: milliseconds since the epoch, `Infinity` when it waits for ever. */
   readonly deadline: number;

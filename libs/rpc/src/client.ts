@@ -9,11 +9,12 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { Channel, type ChannelOptions, compressionAlgorithms, credentials, type Metadata } from "@grpc/grpc-js";
+import { Channel, type ChannelOptions, compressionAlgorithms, credentials, type Metadata, status } from "@grpc/grpc-js";
 import { requireInteger } from "@shoal/kernel";
 import { requireChannelOptions } from "./channel-options.ts";
 import { attempt, ClientCall, type ClientContext } from "./client-call.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
+import { codeOf } from "./errors.ts";
 import { compose, type Middleware } from "./middleware.ts";
 import { defaultMethodPolicy, largest, type MethodPolicy, type PolicyOverrides, pathOf, policiesOf } from "./policy.ts";
 import { serviceConfigOf } from "./service-config.ts";
@@ -21,6 +22,18 @@ import { type ClientTls, clientCredentials } from "./tls.ts";
 
 /** A layer around the calls of a client. */
 export type ClientMiddleware = Middleware<ClientContext>;
+
+/** What became of a call, told when it has ended with all its attempts. */
+export interface ClientCallEnd {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** The gRPC code that it ended with, by name: `OK`, `NOT_FOUND`, … */
+  readonly code: string;
+  readonly durationMs: number;
+  readonly context: ClientContext;
+  /** Why it failed. */
+  readonly error?: unknown;
+}
 
 /** How a client reaches its service. */
 export interface ClientOptions {
@@ -37,6 +50,8 @@ export interface ClientOptions {
   readonly policies?: PolicyOverrides;
   /** Layers around each call, the first outermost. Attempts that the contract's policy makes are within them. */
   readonly middleware?: readonly ClientMiddleware[];
+  /** Told of every call that ends, for metrics and logs. Must not throw. */
+  readonly onCallEnd?: (end: ClientCallEnd) => void;
   /**
    * How requests are compressed, those of 1 KiB and more, by calls that do not say otherwise. Answers are decompressed as
    * they come, whatever this says.
@@ -134,7 +149,8 @@ export function createClient<S extends DescService>(service: S, options: ClientO
     "grpc.enable_channelz": 0,
     ...all.channelOptions,
   });
-  const run = compose(all.middleware, (context) => attempt(channel, context as ClientCall, all.marginMs));
+  const layers = compose<ClientContext>(all.middleware, (call) => attempt(channel, call as ClientCall, all.marginMs));
+  const run = all.onCallEnd === undefined ? layers : telling(layers, all.onCallEnd);
   const canCompress = all.compression !== "none";
   const methods = service.methods.map((method) => {
     const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
@@ -142,6 +158,27 @@ export function createClient<S extends DescService>(service: S, options: ClientO
   });
   const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => channel.close() };
   return client as unknown as Client<S>;
+}
+
+/** Runs calls through their layers, and tells how they ended. */
+function telling(
+  layers: (context: ClientContext) => Promise<void>,
+  onCallEnd: (end: ClientCallEnd) => void,
+): (context: ClientContext) => Promise<void> {
+  return (context) => {
+    const startedAt = performance.now();
+    const end = (code: status) => {
+      const { path } = context;
+      return { path, code: status[code], durationMs: performance.now() - startedAt, context };
+    };
+    return layers(context).then(
+      () => onCallEnd(end(status.OK)),
+      (error) => {
+        onCallEnd({ ...end(codeOf(error)), error });
+        throw error;
+      },
+    );
+  };
 }
 
 function caller(

@@ -2,6 +2,7 @@ export { Metadata } from "@grpc/grpc-js";
 export {
   type CallOptions,
   type Client,
+  type ClientCallEnd,
   type ClientMiddleware,
   type ClientOptions,
   createClient,

@@ -269,6 +269,35 @@ test("a client's layers see how the call failed, also when its reader leaves or 
   assert.deepEqual(seen, ["cancelled", "timeout", "cancelled"]);
 });
 
+test("a client tells how each call ended, with all its attempts", async (t) => {
+  const told: string[] = [];
+  let calls = 0;
+  const { echo } = await start(
+    t,
+    {},
+    {
+      echoAgain: async () => {
+        calls += 1;
+        if (calls === 1) throw new AppError({ kind: "unavailable", reason: "X", domain: "shoal.echo", message: "x" });
+        return {};
+      },
+      echo: () => Promise.reject(new Error("odd")),
+    },
+    {
+      onCallEnd: ({ path, code, durationMs, error }) => {
+        assert.ok(durationMs > 0);
+        told.push(`${path.split("/")[2]} ${code} ${error instanceof AppError ? error.reason : ""}`);
+      },
+    },
+  );
+  await echo.echoAgain({});
+  await assert.rejects(echo.echo({}));
+  for await (const _ of echo.repeat({ count: 1_000_000n })) break;
+  await drain(echo.converse(parcels(2)));
+  while (told.length < 4) await new Promise(setImmediate);
+  assert.deepEqual(told, ["EchoAgain OK ", "Echo INTERNAL INTERNAL", "Repeat CANCELLED CANCELLED", "Converse OK "]);
+});
+
 test("a client's layer that does not call next is an error that says so", async (t) => {
   const { echo } = await start(t, {}, {}, { middleware: [async () => {}] });
   await assert.rejects(echo.echo({}), /must call next/);

@@ -34,6 +34,19 @@ test("a priority that is the method's own anyway is not sent", () => {
   }
 });
 
+test("a request has the id of its trace, which is not sent twice, unless it has one of its own", () => {
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  for (const [requestId, sent] of [
+    [traceId, undefined],
+    ["r-1", "r-1"],
+  ] as const) {
+    const metadata = new Metadata();
+    writeContext(metadata, createContext({ requestId, traceparent }), "default");
+    assert.equal(metadata.get("x-request-id")[0], sent);
+    assert.equal(readContext(metadata, "default").requestId, requestId);
+  }
+});
+
 test("an id that is made up stays the same", () => {
   const context = new ReceivedContext(new Metadata(), "default");
   assert.equal(context.requestId, context.requestId);

@@ -16,7 +16,7 @@ const maxBaggageBytes = 8_192;
 
 /**
  * What a caller has sent of its context, read when it is asked for. Whatever is not well formed counts as not sent: a
- * request without an id gets one, and one without a priority has `fallback`.
+ * request without an id has its trace's, or else a new one, and one without a priority has `fallback`.
  */
 export class ReceivedContext implements Omit<CallContext, "deadline" | "signal" | "identity"> {
   readonly #metadata: Metadata;
@@ -31,7 +31,7 @@ export class ReceivedContext implements Omit<CallContext, "deadline" | "signal" 
 
   get requestId(): string {
     // Ids and keys stand in log lines, so only what is fit for that is taken.
-    this.#requestId ??= this.#read(keys.requestId, /^[\w.:-]{1,128}$/) ?? newId();
+    this.#requestId ??= this.#read(keys.requestId, /^[\w.:-]{1,128}$/) ?? traceIdOf(this.traceparent) ?? newId();
     return this.#requestId;
   }
 
@@ -58,9 +58,14 @@ export class ReceivedContext implements Omit<CallContext, "deadline" | "signal" 
   }
 }
 
+/** The id of the trace that a W3C `traceparent` stands in. */
+function traceIdOf(traceparent: string | undefined): string | undefined {
+  return traceparent?.slice(3, 35);
+}
+
 /** Adds a context to what is sent with a call of a method that has the priority `fallback`. */
 export function writeContext(metadata: Metadata, context: CallContext, fallback: Priority): void {
-  metadata.set(keys.requestId, context.requestId);
+  if (context.requestId !== traceIdOf(context.traceparent)) metadata.set(keys.requestId, context.requestId);
   if (context.priority !== fallback) metadata.set(keys.priority, context.priority);
   if (context.traceparent !== undefined) metadata.set(keys.traceparent, context.traceparent);
   if (context.idempotencyKey !== undefined) metadata.set(keys.idempotencyKey, context.idempotencyKey);

@@ -29,7 +29,7 @@ type Run = (call: ServedCall) => Promise<void>;
 export async function measureLayers(signal: AbortSignal): Promise<readonly LayerCost[]> {
   const options: ServerLayerOptions = {
     errorDomain: "shoal.bench",
-    telemetry: serverTelemetry(),
+    ...serverTelemetry(),
     maxRunningCalls: 10_000,
     identify: () => undefined,
     admission: (_, next) => next(),

@@ -9,7 +9,7 @@ export const rpcBench: Bench = {
   name: "rpc",
   what: "what a unary call costs: @shoal/rpc beside bare grpc-js and other stacks",
   subjects: peerNames,
-  defaults: { rounds: 21, seconds: 0.5 },
+  defaults: { rounds: 9, seconds: 2 },
   run: async (settings) => {
     const { only, progress, signal } = settings;
     const peers = peerNames.filter((name) => only === undefined || name === baselinePeer || only.includes(name));

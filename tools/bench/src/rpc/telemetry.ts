@@ -9,8 +9,8 @@ import {
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 import { ParentBasedSampler, TraceIdRatioBasedSampler, TracerProvider } from "@opentelemetry/sdk-trace";
-import { isAppError } from "@shoal/kernel";
-import type { ClientMiddleware, ServerMiddleware } from "@shoal/rpc";
+import { currentContext } from "@shoal/kernel";
+import type { ClientOptions, ServerOptions } from "@shoal/rpc";
 
 /** How often metrics are collected, in milliseconds. */
 const collectMs = 5_000;
@@ -78,40 +78,35 @@ function now(): HrTime {
   return [Math.floor(ms / 1_000), (ms % 1_000) * 1_000_000];
 }
 
-interface Call {
+/** What a call's end tells. */
+interface End {
   readonly path: string;
-  readonly traceparent?: string | undefined;
+  readonly code: string;
+  readonly durationMs: number;
 }
 
-/**
- * A layer that traces the calls that are sampled, of which there are none here, and records the duration of each by
- * method and outcome, collected by OpenTelemetry's SDK as if it were exported.
- */
-function telemetry(side: "client" | "server") {
-  const durations = new CallDurations(`rpc.${side}.call.duration`);
+/** Records the duration of each call by method and outcome, collected by OpenTelemetry's SDK as if it were exported. */
+function durations(side: "client" | "server"): (end: End) => void {
+  const recorded = new CallDurations(`rpc.${side}.call.duration`);
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: collectMs,
-    metricProducers: [durations],
+    metricProducers: [recorded],
   });
   new MeterProvider({ readers: [reader] });
+  return ({ path, code, durationMs }) => recorded.record(path, code, durationMs / 1_000);
+}
+
+/** Makes a span of each call that is sampled, of which there are none here. */
+function tracing(side: "client" | "server") {
   const sampler = new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(0) });
   const tracer = new TracerProvider({ sampler }).getTracer("bench");
   const kind = side === "server" ? SpanKind.SERVER : SpanKind.CLIENT;
-  return async ({ path, traceparent }: Call, next: () => Promise<void>): Promise<void> => {
-    const startedAt = performance.now();
-    const span = traceparent?.endsWith("-01") ? tracer.startSpan(path, { kind }, contextOf(traceparent)) : undefined;
-    let outcome = "OK";
-    try {
-      await next();
-    } catch (error) {
-      outcome = isAppError(error) ? error.kind : "internal";
-      throw error;
-    } finally {
-      span?.end();
-      durations.record(path, outcome, (performance.now() - startedAt) / 1_000);
-    }
+  return (path: string, traceparent: string | undefined, next: () => Promise<void>): Promise<void> => {
+    if (!traceparent?.endsWith("-01")) return next();
+    const span = tracer.startSpan(path, { kind }, contextOf(traceparent));
+    return next().finally(() => span.end());
   };
 }
 
@@ -121,5 +116,17 @@ function contextOf(traceparent: string) {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true });
 }
 
-export const serverTelemetry = (): ServerMiddleware => telemetry("server");
-export const clientTelemetry = (): ClientMiddleware => telemetry("client");
+/** Metrics and unsampled tracing for a server of ours. */
+export function serverTelemetry(): Pick<ServerOptions, "onCallEnd" | "telemetry"> {
+  const trace = tracing("server");
+  return { onCallEnd: durations("server"), telemetry: ({ path, traceparent }, next) => trace(path, traceparent, next) };
+}
+
+/** Metrics and unsampled tracing for a client of ours. */
+export function clientTelemetry(): Pick<ClientOptions, "onCallEnd" | "middleware"> {
+  const trace = tracing("client");
+  return {
+    onCallEnd: durations("client"),
+    middleware: [({ path }, next) => trace(path, currentContext()?.traceparent, next)],
+  };
+}

@@ -34,7 +34,7 @@ export const inFlight = 64;
 const roundsPerStart = 3;
 
 /** Before its first round each process is called for so many times as long as it is measured. */
-const warmUpFactor = 3;
+const warmUpFactor = 1.5;
 
 /** Before it is measured in a round, for the part of that time: caches and pages have gone cold meanwhile. */
 const leadInFactor = 0.2;

@@ -1,16 +1,13 @@
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
-import { createContext, newId, runWithContext } from "@shoal/kernel";
-import { type ClientOptions, createClient, createServer, implement, type ServerOptions } from "@shoal/rpc";
+import { createContext, runWithContext } from "@shoal/kernel";
+import { createClient, createServer, implement } from "@shoal/rpc";
 import type { Peer } from "../peers.ts";
 import { clientTelemetry, serverTelemetry } from "../telemetry.ts";
 import { requestOf } from "../workload.ts";
 
-/** What a service of ours puts around every call beside what @shoal/rpc always does: telemetry and middleware. */
-const serverExtras = (): Partial<ServerOptions> => ({ onCallEnd: () => {}, telemetry: serverTelemetry() });
-const clientExtras = (): Partial<ClientOptions> => ({ middleware: [clientTelemetry()] });
-
 /** What of the context of a call that is being served goes out with its own calls: its trace is not sampled. */
-const caller = { traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00" };
+const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+const caller = { requestId: traceId, traceparent: `00-${traceId}-00f067aa0ba902b7-00` };
 
 /** @shoal/rpc with everything on, called as from within calls that are being served. */
 export const shoal: Peer = {
@@ -22,16 +19,16 @@ export const shoal: Peer = {
       repeat: async function* () {},
       converse: async function* () {},
     });
-    const server = createServer({ services: [echo], errorDomain: "shoal.echo", ...serverExtras() });
+    const server = createServer({ services: [echo], errorDomain: "shoal.echo", ...serverTelemetry() });
     return { port: await server.listen({ host: "127.0.0.1", port: 0 }) };
   },
   connect: async (port) => {
-    const client = createClient(EchoService, { address: `127.0.0.1:${port}`, ...clientExtras() });
+    const client = createClient(EchoService, { address: `127.0.0.1:${port}`, ...clientTelemetry() });
     return {
       echo: async (name) => (await client.echo(requestOf(name))).parcel?.name,
       around: (calls) => {
         const { signal } = new AbortController();
-        return runWithContext(createContext({ requestId: newId(), signal, ...caller }), calls);
+        return runWithContext(createContext({ signal, ...caller }), calls);
       },
     };
   },
