@@ -59,6 +59,22 @@ const kinds = {
 };
 
 for (const [name, call] of Object.entries(kinds)) {
+  test(`${name} that is cancelled in the moment that it is made does not stay with the server`, async (t) => {
+    const { port, entered, ends } = await startTested(t, hanging);
+    const client = clientOf(t, port);
+    // A connection is needed for it: otherwise the call waits, and is cancelled there.
+    await assert.rejects(client.echo({}, { timeoutMs: 100 }));
+    await eventually(() => ends.length === 1);
+    const controller = new AbortController();
+    const running = call(client, { ...options, signal: controller.signal });
+    controller.abort();
+    await assert.rejects(running, ofKind("cancelled"));
+    // What is sent later arrives later.
+    await assert.rejects(client.echo({}, { timeoutMs: 100 }));
+    await eventually(() => ends.length === entered.length);
+    assert.ok(entered.length <= 3);
+  });
+
   test(`${name} is cancelled by its signal, before it begins and while it runs, and its handler learns of it`, async (t) => {
     const { port, entered, ends } = await startTested(t, hanging);
     const client = clientOf(t, port);

@@ -193,6 +193,24 @@ for (const by of ["waiting", "blocking"] as const)
     },
   );
 
+test(
+  "a call that is cancelled in the moment that it is made leaves nothing at work",
+  needsDatabaseServer(),
+  async (t) => {
+    const all = await startThreeHops(t);
+    await useAllConnections(all);
+    const controller = new AbortController();
+    const call = all.call({ statement: "sleep" }, {}, controller.signal);
+    controller.abort();
+    assert.equal((await failureOf(call)).kind, "cancelled");
+    // What was sent later is answered, so what there was of the call has arrived.
+    assert.equal(typeof (await all.call({ statement: "connection" }).outcome), "bigint");
+    // Much less than the 5 s after which the contract's timeout would end it.
+    for (const name of hopNames)
+      await until(`${name} has no call at work`, async () => (await all.hops[name].state()).running === 0, 1_000);
+  },
+);
+
 /** What a call has failed with. */
 async function failureOf({ outcome }: ThreeHopCall): Promise<AppError> {
   const error = await outcome;
