@@ -7,12 +7,9 @@ export {
   type ClientOptions,
   createClient,
   defaultClientOptions,
-} from "./client.ts";
-export type { ClientContext } from "./client-call.ts";
+} from "./client/client.ts";
+export type { ClientContext } from "./client/client-call.ts";
 export { serverDraining, statusOf } from "./errors.ts";
-export { type HandlerContext, implement, type Peer, type PeerCertificate, type ServiceHandlers } from "./handlers.ts";
-export { createHealth, type Health } from "./health.ts";
-export type { ListenAddress } from "./listen.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export {
@@ -23,8 +20,17 @@ export {
   parsePolicies,
   type RetryPolicy,
 } from "./policy.ts";
-export type { CallEnd } from "./serve-call.ts";
-export { createServer, defaultServerOptions, type RpcServer, type ServerOptions } from "./server.ts";
-export { type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server-layers.ts";
+export {
+  type HandlerContext,
+  implement,
+  type Peer,
+  type PeerCertificate,
+  type ServiceHandlers,
+} from "./server/handlers.ts";
+export { createHealth, type Health } from "./server/health.ts";
+export type { ListenAddress } from "./server/listen.ts";
+export type { CallEnd } from "./server/serve-call.ts";
+export { createServer, defaultServerOptions, type RpcServer, type ServerOptions } from "./server/server.ts";
+export { type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server/server-layers.ts";
 export { type ClientTls, defaultTlsReload, type ServerTls } from "./tls.ts";
 export { requireValid } from "./validation.ts";

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import type { DescService } from "@bufbuild/protobuf";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { serviceConfigOf } from "./client/service-config.ts";
 import { defaultMethodPolicy, largest, type PolicyOverrides, parsePolicies, policiesOf } from "./policy.ts";
-import { serviceConfigOf } from "./service-config.ts";
 
 const get = "/shoal.user.v1.UserService/GetUser";
 const create = "/shoal.user.v1.UserService/CreateUser";

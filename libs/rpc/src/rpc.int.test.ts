@@ -7,11 +7,11 @@ import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { AppError, createContext, currentContext, type ErrorKind, isAppError, runWithContext } from "@shoal/kernel";
-import { createClient } from "./client.ts";
+import { createClient } from "./client/client.ts";
 import { fromStatus } from "./errors.ts";
-import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
-import type { CallEnd } from "./serve-call.ts";
-import { createServer } from "./server.ts";
+import { type HandlerContext, implement, type ServiceHandlers } from "./server/handlers.ts";
+import type { CallEnd } from "./server/serve-call.ts";
+import { createServer } from "./server/server.ts";
 
 const uuid = "0190a000-0000-7000-8000-000000000001";
 const watch = { skus: ["A"] };

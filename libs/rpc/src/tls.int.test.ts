@@ -20,9 +20,10 @@ import {
   temporaryDirectory,
   writeTlsFiles,
 } from "@shoal/testkit";
-import { type Client, createClient } from "./client.ts";
-import { type HandlerContext, implement, type Peer } from "./handlers.ts";
-import { createServer } from "./server.ts";
+import { type Client, createClient } from "./client/client.ts";
+import { echoing } from "./hardening/tested-server.ts";
+import { type HandlerContext, implement, type Peer } from "./server/handlers.ts";
+import { createServer } from "./server/server.ts";
 import type { ClientTls, ServerTls } from "./tls.ts";
 
 const parcel = { name: "tea" };
@@ -54,21 +55,10 @@ async function serve(t: TestContext, tls?: ServerTls, atPort = 0) {
     errorDomain: "shoal.test",
     services: [
       implement(EchoService, {
+        ...echoing,
         echo: async ({ parcel }, { peer: { address, certificate } }) => {
           peers.push({ address, certificate });
           return { ...(parcel && { parcel }) };
-        },
-        echoAgain: async ({ parcel }) => ({ ...(parcel && { parcel }) }),
-        collect: async (requests) => {
-          let count = 0n;
-          for await (const _ of requests) count += 1n;
-          return { count };
-        },
-        repeat: async function* ({ parcel, count }) {
-          for (let n = 0n; n < count; n += 1n) yield { ...(parcel && { parcel }) };
-        },
-        converse: async function* (requests) {
-          for await (const { parcel } of requests) yield { ...(parcel && { parcel }) };
         },
       }),
       implement(GuardedEchoService, {
@@ -453,7 +443,8 @@ test("a server that has drained and a client that is disposed of read their file
 /** Runs a program that imports what it needs from this library; answers what it prints when it ends by itself. */
 async function run(t: TestContext, program: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
   const source = `
-    import { createClient, createServer, implement } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+    import { echoing } from "./hardening/tested-server.ts";
+import { createClient, createServer, implement } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
     import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
     ${program}`;
   const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", source], {

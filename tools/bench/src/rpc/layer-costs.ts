@@ -3,15 +3,14 @@ import { EchoRequestSchema, EchoService } from "@shoal/contracts/echo/v1/echo_se
 import { runWithContext } from "@shoal/kernel";
 import { Metadata, type ServerLayerOptions, serverLayers } from "@shoal/rpc";
 import { compose, type MethodPolicy, policiesOf, ServedCall, type ServerStream } from "@shoal/rpc/internals";
-import type { BenchReport } from "../bench.ts";
+import type { BenchReport, BenchSettings } from "../bench.ts";
 import { formatFigure, roundFigure } from "../report.ts";
 import { median } from "../statistics.ts";
 import { serverTelemetry } from "./telemetry.ts";
 import { requestOf } from "./workload.ts";
 
-/** Calls that one measurement makes, and measurements of each layer. */
+/** Calls that one measurement makes. */
 const calls = 20_000;
-const rounds = 15;
 
 /** What one layer of a server adds to a call. */
 export interface LayerCost {
@@ -26,7 +25,10 @@ type Run = (call: ServedCall) => Promise<void>;
  * that of one through all but it, as the median over interleaved rounds. The context is the time of a call that has no
  * layers at all. Layers with nothing to do for a method are there with the least that they do.
  */
-export async function measureLayers(signal: AbortSignal): Promise<readonly LayerCost[]> {
+export async function measureLayers({
+  rounds,
+  signal,
+}: Pick<BenchSettings, "rounds" | "signal">): Promise<readonly LayerCost[]> {
   const options: ServerLayerOptions = {
     errorDomain: "shoal.bench",
     ...serverTelemetry(),
@@ -50,7 +52,7 @@ export async function measureLayers(signal: AbortSignal): Promise<readonly Layer
     ["context", core],
     ...layers.map(({ name }) => [name, through(name)] as const),
   ]);
-  const timeOf = await measure(variants, signal);
+  const timeOf = await measure(variants, rounds, signal);
   const all = timeOf.get("") ?? 0;
   const context = timeOf.get("context") ?? 0;
   return [
@@ -61,7 +63,11 @@ export async function measureLayers(signal: AbortSignal): Promise<readonly Layer
 }
 
 /** Nanoseconds a call of each variant: medians over rounds, each of which has every variant once. */
-async function measure(variants: ReadonlyMap<string, Run>, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+async function measure(
+  variants: ReadonlyMap<string, Run>,
+  rounds: number,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
   const path = "/shoal.echo.v1.EchoService/Echo";
   const served = { method: EchoService.method.echo, path, policy: policiesOf(EchoService).get(path) as MethodPolicy };
   const metadata = new Metadata();

@@ -11,12 +11,12 @@ export const rpcBench: Bench = {
   subjects: peerNames,
   defaults: { rounds: 9, seconds: 2 },
   run: async (settings) => {
-    const { only, progress, signal } = settings;
+    const { only, progress } = settings;
     const peers = peerNames.filter((name) => only === undefined || name === baselinePeer || only.includes(name));
     const unary = reportUnary(await measureUnary(peers, settings), settings);
     progress("measuring layers");
     const serverCpu = unary.rows.find(({ name }) => name === "rpc.unary.server-cpu.shoal")?.value;
-    const parts = [unary, reportLayers(await measureLayers(signal), serverCpu)];
+    const parts = [unary, reportLayers(await measureLayers(settings), serverCpu)];
     return { tables: parts.flatMap(({ tables }) => tables), rows: parts.flatMap(({ rows }) => rows) };
   },
 };
