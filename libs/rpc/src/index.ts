@@ -1,6 +1,5 @@
 export { Metadata } from "@grpc/grpc-js";
 export {
-  type CallOptions,
   type Client,
   type ClientCallEnd,
   type ClientMiddleware,
@@ -8,7 +7,7 @@ export {
   createClient,
   defaultClientOptions,
 } from "./client/client.ts";
-export type { ClientContext } from "./client/client-call.ts";
+export type { CallOptions, ClientContext } from "./client/client-call.ts";
 export { serverDraining, statusOf } from "./errors.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";

@@ -7,8 +7,23 @@ import type { ContextKey, ContextValues } from "../middleware.ts";
 import type { MethodPolicy } from "../policy.ts";
 import { writeContext } from "../wire-context.ts";
 import { cancelOn, release } from "./cancel-on-abort.ts";
-import type { CallOptions } from "./client.ts";
 import { ClientStream } from "./client-stream.ts";
+
+/** What one call may be given. */
+export interface CallOptions {
+  /** Cancels the call when it aborts. */
+  readonly signal?: AbortSignal;
+  /** How long to wait for the whole call, in milliseconds, instead of what the contract says. */
+  readonly timeoutMs?: number;
+  /** Sent beside the request. Names that end in `-bin` hold Buffers. It is copied. */
+  readonly metadata?: Metadata;
+  /** Whether this call's requests are compressed, on a client with the option `compression`. */
+  readonly compress?: boolean;
+  /** Called with the server's headers, before the first answer. */
+  readonly onHeaders?: (headers: Metadata) => void;
+  /** Called with the server's trailers, when the call has ended, well or badly. */
+  readonly onTrailers?: (trailers: Metadata) => void;
+}
 
 /** What a client's layers know of a call besides its messages. */
 export interface ClientContext extends ContextValues {

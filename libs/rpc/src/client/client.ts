@@ -9,7 +9,7 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { Channel, type ChannelOptions, compressionAlgorithms, credentials, type Metadata, status } from "@grpc/grpc-js";
+import { Channel, type ChannelOptions, compressionAlgorithms, credentials, status } from "@grpc/grpc-js";
 import { requireInteger } from "@shoal/kernel";
 import { requireChannelOptions } from "../channel-options.ts";
 import { codeOf } from "../errors.ts";
@@ -23,7 +23,7 @@ import {
   policiesOf,
 } from "../policy.ts";
 import { type ClientTls, clientCredentials } from "../tls.ts";
-import { attempt, ClientCall, type ClientContext } from "./client-call.ts";
+import { attempt, type CallOptions, ClientCall, type ClientContext } from "./client-call.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
 import { serviceConfigOf } from "./service-config.ts";
 
@@ -89,22 +89,6 @@ export const defaultClientOptions = Object.freeze({
   keepaliveMs: 30_000,
   keepaliveTimeoutMs: 15_000,
 });
-
-/** What one call may be given. */
-export interface CallOptions {
-  /** Cancels the call when it aborts. */
-  readonly signal?: AbortSignal;
-  /** How long to wait for the whole call, in milliseconds, instead of what the contract says. */
-  readonly timeoutMs?: number;
-  /** Sent beside the request. Names that end in `-bin` hold Buffers. It is copied. */
-  readonly metadata?: Metadata;
-  /** Whether this call's requests are compressed, on a client with {@link ClientOptions.compression}. */
-  readonly compress?: boolean;
-  /** Called with the server's headers, before the first answer. */
-  readonly onHeaders?: (headers: Metadata) => void;
-  /** Called with the server's trailers, when the call has ended, well or badly. */
-  readonly onTrailers?: (trailers: Metadata) => void;
-}
 
 type Call<M> =
   M extends DescMethodUnary<infer I, infer O>

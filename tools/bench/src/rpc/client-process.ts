@@ -2,7 +2,8 @@
 import { type LoadOptions, type LoadResult, load } from "./load.ts";
 import { startMeter, type Usage } from "./meter.ts";
 import { obeyParent } from "./parent-link.ts";
-import { loadPeer, type PeerClient } from "./peers.ts";
+import type { PeerClient } from "./peer.ts";
+import { loadPeer } from "./peers.ts";
 
 /** What the bench may ask of a client's process. */
 export interface ClientTasks {

@@ -1,5 +1,5 @@
 import { createHistogram } from "node:perf_hooks";
-import type { PeerClient } from "./peers.ts";
+import type { PeerClient } from "./peer.ts";
 import { parcelName } from "./workload.ts";
 
 /** How hard a client is to call. */

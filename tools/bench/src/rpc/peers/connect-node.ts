@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { connectNodeAdapter, createGrpcTransport } from "@connectrpc/connect-node";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
-import type { Peer } from "../peers.ts";
+import type { Peer } from "../peer.ts";
 import { requestOf } from "../workload.ts";
 
 /** Connect for Node, speaking the gRPC protocol: its own stack on Node's HTTP/2, without grpc-js. */

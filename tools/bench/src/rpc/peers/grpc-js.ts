@@ -15,7 +15,7 @@ import {
   EchoResponseSchema,
   EchoService,
 } from "@shoal/contracts/echo/v1/echo_service";
-import type { Peer } from "../peers.ts";
+import type { Peer } from "../peer.ts";
 import { requestOf } from "../workload.ts";
 
 /** Echo as grpc-js wants it, with the codec of protobuf-es. */

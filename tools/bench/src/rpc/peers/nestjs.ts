@@ -13,7 +13,7 @@ import {
   Transport,
 } from "@nestjs/microservices";
 import { firstValueFrom, type Observable } from "rxjs";
-import type { Peer } from "../peers.ts";
+import type { Peer } from "../peer.ts";
 import { linesAnew, parcelNumber } from "../workload.ts";
 
 interface EchoMessage {

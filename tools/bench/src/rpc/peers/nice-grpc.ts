@@ -6,7 +6,7 @@ import {
   EchoResponseSchema,
 } from "@shoal/contracts/echo/v1/echo_service";
 import { createChannel, createClient, createServer, type MethodDefinition } from "nice-grpc";
-import type { Peer } from "../peers.ts";
+import type { Peer } from "../peer.ts";
 import { requestOf } from "../workload.ts";
 import { echoDefinition } from "./grpc-js.ts";
 

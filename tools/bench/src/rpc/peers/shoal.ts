@@ -1,7 +1,7 @@
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { createContext, runWithContext } from "@shoal/kernel";
 import { createClient, createServer, implement } from "@shoal/rpc";
-import type { Peer } from "../peers.ts";
+import type { Peer } from "../peer.ts";
 import { clientTelemetry, serverTelemetry } from "../telemetry.ts";
 import { requestOf } from "../workload.ts";
 
