@@ -214,7 +214,8 @@ function finish(
   call.responseTrailers = end.metadata;
   call.options.onTrailers?.(end.metadata);
   if (own.error !== undefined) throw own.error;
-  if (end.code !== status.OK) throw fromStatus(end.code === status.RESOURCE_EXHAUSTED ? ofPage(end, call) : end);
+  if (end.code === status.RESOURCE_EXHAUSTED) throw exhausted(end, call);
+  if (end.code !== status.OK) throw fromStatus(end);
   if (stream.truncated) throw responseTruncated();
   if (!call.single) return;
   if (answer === undefined) throw fromStatus(noAnswer(end));
@@ -282,11 +283,21 @@ function deadlineOf(own: number, context: CallContext | undefined, marginMs: num
   });
 }
 
-/** A page of text, read as messages, seems to be a large one. What a proxy or a web server says is no gRPC. */
-function ofPage(end: StatusObject, { responseHeaders }: ClientCall): StatusObject {
+/**
+ * What grpc-js itself finds too large has a reason of ours. A page of text, read as messages, seems to be a large one; but
+ * what a proxy or a web server says is no gRPC.
+ */
+function exhausted(end: StatusObject, { responseHeaders }: ClientCall): AppError {
   const [type = "application/grpc"] = responseHeaders?.get("content-type") ?? [];
-  if (String(type).startsWith("application/grpc")) return end;
-  return { ...end, code: status.UNKNOWN, details: `what answers there is no gRPC server; it sends ${type}` };
+  if (!String(type).startsWith("application/grpc"))
+    return fromStatus({
+      ...end,
+      code: status.UNKNOWN,
+      details: `what answers there is no gRPC server; it sends ${type}`,
+    });
+  if (!/^Received message (larger than max|that decompresses)/.test(end.details)) return fromStatus(end);
+  const reason = "RESPONSE_TOO_LARGE";
+  return new AppError({ kind: "exhausted", reason, domain: "shoal.rpc", message: end.details, cause: end });
 }
 
 function responseTruncated(): AppError {

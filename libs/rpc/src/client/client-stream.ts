@@ -1,4 +1,5 @@
 import { type Channel, type experimental, type Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { AppError } from "@shoal/kernel";
 import { breakOffWhenCancelled, isMidAnswer } from "../grpc-js-internals.ts";
 
 /** gRPC's write flag for a message that is not to be compressed. */
@@ -41,7 +42,7 @@ export class ClientStream implements Listener {
 
   constructor(channel: Channel, init: ClientStreamInit) {
     this.#init = init;
-    this.#wire = channel.createCall(init.path, init.deadline, null, null, null);
+    this.#wire = createCall(channel, init);
     if (init.requestStream) breakOffWhenCancelled(this.#wire);
     this.#wire.start(init.metadata, this);
     if (init.single) this.#wire.startRead();
@@ -129,6 +130,16 @@ export class ClientStream implements Listener {
   #send(bytes: Buffer, callback: (() => void) | undefined): void {
     const flags = this.#init.compress && bytes.length >= worthCompressing ? 0 : noCompress;
     this.#wire.sendMessageWithContext(callback === undefined ? { flags } : { flags, callback }, bytes);
+  }
+}
+
+/** grpc-js throws an error of its own only for a channel that is closed. */
+function createCall(channel: Channel, { path, deadline }: ClientStreamInit): experimental.CallStream {
+  try {
+    return channel.createCall(path, deadline, null, null, null);
+  } catch (cause) {
+    const message = "the client has been disposed of; make the call before that, or with another client";
+    throw new AppError({ kind: "unavailable", reason: "CLIENT_CLOSED", domain: "shoal.rpc", message, cause });
   }
 }
 

@@ -109,7 +109,7 @@ const lies: Record<string, Lie> = {
   "a message that is larger than any may be": {
     steps: [headers(), data(framed(Buffer.alloc(0), { length: 2 ** 32 - 1 }))],
     kind: "exhausted",
-    reason: "RESOURCE_EXHAUSTED",
+    reason: "RESPONSE_TOO_LARGE",
   },
   "an answer that is no gzip": {
     steps: [headers(zipped), data(framed(parcel, { flag: 1 })), trailers()],
@@ -138,7 +138,7 @@ const lies: Record<string, Lie> = {
   "a small answer that decompresses to 40 MB": {
     steps: [headers(zipped), data(framed(gzipSync(Buffer.alloc(40_000_000)), { flag: 1 })), trailers()],
     kind: "exhausted",
-    reason: "RESOURCE_EXHAUSTED",
+    reason: "RESPONSE_TOO_LARGE",
   },
   "HTTP 200 with a page": {
     steps: page("200", html),
@@ -287,6 +287,6 @@ test("answers that decompress to a gigabyte, all at once, leave memory bounded",
   t.after(() => clearInterval(watch));
   const all = servers.map(({ port }) => clientOf(t, port).echo({}, options));
   for (const result of await Promise.allSettled(all))
-    assert.ok(result.status === "rejected" && isAppError(result.reason, "RESOURCE_EXHAUSTED"));
+    assert.ok(result.status === "rejected" && isAppError(result.reason, "RESPONSE_TOO_LARGE"));
   assert.ok(most - before < 400_000_000, `${most - before} bytes more`);
 });
