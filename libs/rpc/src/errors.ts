@@ -161,7 +161,8 @@ function detailsOf(error: AppError, listed: number): Any[] {
   }
   if (error.kind === "exhausted")
     details.push(pack(QuotaFailureSchema, { violations: [{ subject: domain, description: cut(error.message, 300) }] }));
-  if (retryAfterMs !== undefined) details.push(pack(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) }));
+  if (retryAfterMs !== undefined)
+    details.push(pack(RetryInfoSchema, { retryDelay: durationFromMs(sensible(retryAfterMs)) }));
   const requestId = currentContext()?.requestId;
   if (error.kind === "internal" && requestId !== undefined) details.push(pack(RequestInfoSchema, { requestId }));
   return details;
@@ -181,6 +182,11 @@ function cut(original: string, maxBytes: number): string {
     end += character.length;
   }
   return text;
+}
+
+/** A time to wait that can be written: whole, and at most a day. What a peer asked for may be anything. */
+function sensible(retryAfterMs: number): number {
+  return Math.min(Math.max(Math.ceil(retryAfterMs), 0) || 0, 86_400_000);
 }
 
 function mapValues(record: Readonly<Record<string, string>>, change: (value: string) => string) {

@@ -12,8 +12,8 @@ const cancelledBy = new WeakMap<AbortSignal, Set<Cancellable>>();
 /** Cancels `call` when `signal` aborts, until {@link release}. */
 export function cancelOn(signal: AbortSignal | undefined, call: Cancellable): void {
   if (signal === undefined) return;
-  const calls = cancelledBy.get(signal) ?? watch(signal);
-  calls.add(call);
+  if (signal.aborted) call.cancel("the caller cancelled the call");
+  else (cancelledBy.get(signal) ?? watch(signal)).add(call);
 }
 
 /** Takes {@link cancelOn} back. */

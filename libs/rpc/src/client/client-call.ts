@@ -80,6 +80,8 @@ export class ClientCall implements ClientContext {
   responseTrailers: Metadata | undefined;
   /** The one answer, where there is one. */
   received: Message | undefined;
+  /** Whether it has been sent. */
+  attempted = false;
   #stream: ClientStream | undefined;
   #onStream: ((stream: ClientStream) => void) | undefined;
   #left = false;
@@ -147,10 +149,10 @@ export class ClientCall implements ClientContext {
     for (let bytes = await stream.read(); bytes !== undefined; bytes = await stream.read()) yield this.decode(bytes);
   }
 
-  /** The reader has gone: the call is of no use any more. */
+  /** Whoever waits for the call has gone: it is of no use any more. */
   leave(): void {
     this.#left = true;
-    this.#stream?.cancel("the reader left the stream");
+    this.#stream?.cancel("the caller waits no longer");
   }
 }
 
@@ -161,6 +163,11 @@ export class ClientCall implements ClientContext {
 export function attempt(channel: Channel, call: ClientCall, marginMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const { options, input, single } = call;
+    if (call.attempted && (!single || "requests" in input))
+      throw new TypeError(
+        "a layer may call next again only for a method of one request and one answer: streams are gone",
+      );
+    call.attempted = true;
     const context = currentContext();
     requireLive(options.signal);
     requireLive(context?.signal);
@@ -199,7 +206,7 @@ export function attempt(channel: Channel, call: ClientCall, marginMs: number): P
     cancelOn(context?.signal, stream);
     if (request !== undefined) stream.writeLast(request);
     else if ("requests" in input) void send(call, input.requests, stream, own);
-    if (!single) call.open(stream);
+    call.open(stream);
   });
 }
 

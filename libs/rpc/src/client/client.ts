@@ -190,7 +190,13 @@ function caller(
   if (single)
     return async (input: never, options: CallOptions = {}): Promise<Message> => {
       const call = begin(input, options);
-      await run(call);
+      try {
+        await run(call);
+      } catch (error) {
+        // A layer may have given up a call that still runs.
+        call.leave();
+        throw error;
+      }
       return call.answer();
     };
   return (input: never, options: CallOptions = {}) => responsesOf(begin(input, options), run);
@@ -202,8 +208,8 @@ async function* responsesOf(
   run: (context: ClientContext) => Promise<void>,
 ): AsyncGenerator<Message, void, undefined> {
   const running = run(call);
-  // Whoever reads is told of a failure below; who has left is not.
-  running.catch(() => {});
+  // Whoever reads is told of a failure below, a layer's own too; who has left is not.
+  running.catch(() => call.leave());
   try {
     yield* call.responses(running);
     await running;

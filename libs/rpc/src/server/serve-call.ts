@@ -1,10 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
-import type { AppError } from "@shoal/kernel";
+import { AppError } from "@shoal/kernel";
 import { decodeRequest, encodeResponse, type Init } from "../codec.ts";
 import { codeOf, toGrpcStatus } from "../errors.ts";
 import type { AnyHandler, HandlerContext } from "./handlers.ts";
-import type { ServedCall } from "./served-call.ts";
+import { callEnded, type ServedCall } from "./served-call.ts";
 
 /** What became of a call, told when it has ended. */
 export interface CallEnd {
@@ -30,32 +30,45 @@ export async function serveCall(
 ): Promise<void> {
   try {
     await run(call);
+    // It may have ended while an outer layer still had something to do.
+    if (call.abortReason !== undefined) throw call.abortReason;
     if (!call.finished) succeed(call, onCallEnd);
   } catch (error) {
     fail(call, call.abortReason ?? error, onCallEnd);
+    // A layer may have ended the call while its handler was at work: that is over too.
+    call.abort(error instanceof AppError ? error : callEnded(call));
   } finally {
-    call.permit?.release();
+    if (!call.entered) call.permit?.release();
   }
 }
 
 /** Answers a call with `reason` at once, whatever its handler does. */
 export function abandonCall(call: ServedCall, reason: AppError, onCallEnd: OnCallEnd): void {
   call.abort(reason);
-  fail(call, reason, onCallEnd);
+  fail(call, call.abortReason ?? reason, onCallEnd);
 }
 
 const ok = { code: status.OK, details: "OK" };
 
 function succeed(call: ServedCall, onCallEnd: OnCallEnd): void {
   call.end(ok);
-  onCallEnd?.(endOf(call, status.OK));
+  tell(onCallEnd, endOf(call, status.OK));
 }
 
 function fail(call: ServedCall, error: unknown, onCallEnd: OnCallEnd): void {
   if (call.finished) return;
   call.answer = undefined;
   call.end(toGrpcStatus(error));
-  onCallEnd?.({ ...endOf(call, codeOf(error)), error });
+  tell(onCallEnd, { ...endOf(call, codeOf(error)), error });
+}
+
+/** A fault in the log must not become one of the call. */
+function tell(onCallEnd: OnCallEnd, end: CallEnd): void {
+  try {
+    onCallEnd?.(end);
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : new Error(String(error)));
+  }
 }
 
 function endOf(call: ServedCall, code: status): CallEnd {
@@ -63,7 +76,18 @@ function endOf(call: ServedCall, code: status): CallEnd {
 }
 
 /** What is innermost: decodes, calls the handler, encodes. The four kinds differ only in what comes in and goes out. */
-export function callHandler(call: ServedCall, handler: AnyHandler): Promise<void> {
+export async function callHandler(call: ServedCall, handler: AnyHandler): Promise<void> {
+  // The layers may have taken their time.
+  if (call.abortReason !== undefined) throw call.abortReason;
+  call.entered = true;
+  try {
+    await work(call, handler);
+  } finally {
+    call.permit?.release();
+  }
+}
+
+function work(call: ServedCall, handler: AnyHandler): Promise<void> {
   switch (call.method.methodKind) {
     case "unary":
       return answerOnce(call, handler(decode(call, call.stream.request), call));
@@ -82,12 +106,18 @@ async function answerOnce(call: ServedCall, response: ReturnType<AnyHandler>): P
 
 async function answerMany(call: ServedCall, responses: ReturnType<AnyHandler>): Promise<void> {
   for await (const response of responses as AsyncIterable<Init>) {
-    if (call.abortReason !== undefined) return;
+    if (hasEnded(call)) return;
     const bytes = encode(call, response);
     call.sendSetHeaders();
     const room = call.stream.write(bytes);
     if (room !== undefined) await room;
+    // To go on would have the handler look for more that nobody takes; to leave closes it.
+    if (hasEnded(call)) return;
   }
+}
+
+function hasEnded({ abortReason, finished, stream }: ServedCall): boolean {
+  return abortReason !== undefined || finished || stream.ended;
 }
 
 /** The requests of a call, decoded, until its caller ends them. Fails with the reason when the call ends before. */

@@ -40,6 +40,8 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
   readonly startedAt = performance.now();
   /** Set by the identity layer. */
   identity: Identity | undefined = undefined;
+  /** Whether the handler has been called. */
+  entered = false;
   /** Given back when the call's work is done. */
   permit: { release(): void } | undefined;
   requestLooks: readonly Look[] = none;
@@ -114,12 +116,12 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
   }
 
   sendHeaders(): void {
-    this.stream.sendHeaders(this.responseHeaders);
+    this.stream.sendHeaders(sendable(this.responseHeaders));
   }
 
   /** Sends the headers that a layer or the handler has set, unless they have gone already. */
   sendSetHeaders(): void {
-    if (this.#responseHeaders !== undefined) this.stream.sendHeaders(this.#responseHeaders);
+    if (this.#responseHeaders !== undefined) this.stream.sendHeaders(sendable(this.#responseHeaders));
   }
 
   /** Whether the call has been answered. */
@@ -129,11 +131,11 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
 
   /** Answers the call with a status, after its headers, answer and trailers. Once only. */
   end({ code, details, metadata }: PartialStatus): void {
-    this.#finished = true;
     this.sendSetHeaders();
+    this.#finished = true;
     // The write need not be awaited: the status is sent after it.
     if (this.answer !== undefined) void this.stream.write(this.answer);
-    const trailers = this.#responseTrailers;
+    const trailers = this.#responseTrailers && sendable(this.#responseTrailers);
     if (trailers !== undefined && metadata !== undefined) trailers.merge(metadata);
     this.stream.end({ code, details, metadata: trailers ?? metadata ?? null });
   }
@@ -145,6 +147,23 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
     this.#controller?.abort(reason);
     this.stream.abortRead(reason);
   }
+}
+
+/** What speaks of a connection, which HTTP/2 has no place for: Node throws at it. */
+const ofConnections = [
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+  "te",
+];
+
+/** Metadata without what cannot be sent. */
+function sendable(metadata: Metadata): Metadata {
+  for (const name of ofConnections) metadata.remove(name);
+  return metadata;
 }
 
 /** Why a call whose stream has ended is over: its deadline has passed, or else its caller has gone. */

@@ -125,7 +125,8 @@ export class ServerStream implements Listener {
   /** Sends a message. Answers a promise when there is no room for more: it resolves when there is, or the call has ended. */
   write(bytes: Buffer): Promise<void> | undefined {
     if (this.ended) return undefined;
-    const size = bytes.length;
+    // An empty message is a frame as well.
+    const size = bytes.length + 5;
     this.#unsentBytes += size;
     this.#wire.sendMessage(bytes, () => {
       this.#unsentBytes -= size;

@@ -139,8 +139,7 @@ export function createServer(options: ServerOptions): RpcServer {
         const call = new ServedCall(served, stream, draining.signal);
         running.add(call);
         void runWithContext(call, async () => {
-          await serveCall(call, run, onCallEnd);
-          running.delete(call);
+          await serveCall(call, run, onCallEnd).finally(() => running.delete(call));
         });
       });
     }
@@ -230,9 +229,10 @@ const forceMs = 1_000;
 
 /** Whether `done` resolved within `ms` milliseconds. */
 async function within(ms: number, done: Promise<void>): Promise<boolean> {
+  const longest = 2 ** 31 - 1;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
+    timer = setTimeout(() => resolve(false), Math.min(ms, longest));
   });
   const inTime = await Promise.race([done.then(() => true), late]);
   clearTimeout(timer);
