@@ -21,9 +21,9 @@ type IdentityListener = experimental.IdentityCertificateUpdateListener;
 
 /**
  * Certificates for grpc-js, read again when a server or channel begins to use them and then every `reloadMs`. What cannot
- * be read or does not fit together, as in the midst of a rotation, changes nothing and is told to `onError`: the last good
- * ones stay in use. (grpc-js's own watcher would refuse all connections then.) Throws an `Error` that names the file when
- * they are no good to begin with. States: resting ⇄ watching, while it has listeners.
+ * be read or does not fit together, as in the midst of a rotation, changes nothing and is told to `onError`, once for each
+ * change of the files: the last good ones stay in use. (grpc-js's own watcher would refuse all connections then.) Throws
+ * an `Error` that names the file when they are no good to begin with. States: resting ⇄ watching, while it has listeners.
  */
 export class WatchedCertificates implements experimental.CertificateProvider {
   readonly #files: CertificateFiles;
@@ -33,6 +33,8 @@ export class WatchedCertificates implements experimental.CertificateProvider {
   readonly #identityListeners = new Set<IdentityListener>();
   #pem: Pem;
   #timer: NodeJS.Timeout | undefined;
+  /** What was told last, with the files' contents: it is told once and not at every reading. */
+  #lastFailure: string | undefined;
 
   constructor(files: CertificateFiles, reloadMs: number, onError: (error: Error) => void) {
     if ((files.certFile === undefined) !== (files.keyFile === undefined))
@@ -81,16 +83,21 @@ export class WatchedCertificates implements experimental.CertificateProvider {
   }
 
   #reload(): void {
+    let pem: Pem | undefined;
     try {
       // Not in the background: it takes some 50 µs, and the less time between the files the better.
-      const pem = readAll(this.#files);
-      if (equal(pem, this.#pem)) return;
-      check(this.#files, pem);
-      this.#pem = pem;
+      pem = readAll(this.#files);
+      if (!equal(pem, this.#pem)) check(this.#files, pem);
     } catch (error) {
-      this.#onError(new Error("tls: the new certificates are no good; the old ones stay in use", { cause: error }));
+      const failure = [error, ...Object.values(pem ?? {})].join();
+      if (failure !== this.#lastFailure)
+        this.#onError(new Error("tls: the new certificates are no good; the old ones stay in use", { cause: error }));
+      this.#lastFailure = failure;
       return;
     }
+    this.#lastFailure = undefined;
+    if (equal(pem, this.#pem)) return;
+    this.#pem = pem;
     for (const listener of this.#identityListeners) this.#tellIdentity(listener);
     for (const listener of this.#caListeners) this.#tellCa(listener);
   }
