@@ -44,7 +44,7 @@ const plans = new Map<DescMessage, Plan>();
  * Whether `message` surely keeps the rules that stand in its contract. It knows the common rules (lengths, patterns,
  * UUIDs, ranges, numbers of items, required fields, defined enum values) and says `false` of all others: then it takes
  * protovalidate to tell, and to say what is wrong. It exists because nearly all requests are valid, and protovalidate's
- * walk over one makes more garbage than all else that a server does for a call. A test compares the two.
+ * walk over one made about a fifth of all garbage that a server makes for a call. A test compares the two.
  */
 export function isSurelyValid(schema: DescMessage, message: Message): boolean {
   return planOf(schema).check?.(message) ?? false;

@@ -4,8 +4,8 @@ interface Cancellable {
 }
 
 /**
- * What each signal ends. One listener on a signal does for all its calls: adding and removing one for each call costs
- * more than all else that a client does for it. The listener goes with its signal.
+ * What each signal ends. One listener on a signal does for all its calls: adding and removing one for each call is
+ * among the dearest things that a client would do for it. The listener goes with its signal.
  */
 const cancelledBy = new WeakMap<AbortSignal, Set<Cancellable>>();
 

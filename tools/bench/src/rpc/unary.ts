@@ -27,10 +27,7 @@ export type UnaryResult = ReadonlyMap<PeerName, readonly UnarySample[]>;
 /** Calls at once: enough to keep both processes busy, few enough that latency means something. */
 export const inFlight = 64;
 
-/**
- * Rounds that the same processes are measured in. Two processes of the same program differ by a tenth and more for as long
- * as they live, by where their code and heap came to lie, so that a figure takes several of them.
- */
+/** Rounds that the same processes are measured in. New ones follow, lest one be lucky or unlucky for the whole run. */
 const roundsPerStart = 3;
 
 /** Before its first round each process is called for so many times as long as it is measured. */
