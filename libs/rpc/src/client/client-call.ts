@@ -3,6 +3,7 @@ import { type Channel, Metadata, type StatusObject, status } from "@grpc/grpc-js
 import { AppError, type CallContext, currentContext } from "@shoal/kernel";
 import { decodeResponse, encodeRequest, type Init } from "../codec.ts";
 import { fromStatus } from "../errors.ts";
+import { requireSendable } from "../metadata.ts";
 import type { ContextKey, ContextValues } from "../middleware.ts";
 import type { MethodPolicy } from "../policy.ts";
 import { writeContext } from "../wire-context.ts";
@@ -80,6 +81,8 @@ export class ClientCall implements ClientContext {
   responseTrailers: Metadata | undefined;
   /** The one answer, where there is one. */
   received: Message | undefined;
+  /** What failed on the caller's own side, the source of its requests or a callback: that is what it should see. */
+  failure: Error | undefined;
   /** Whether it has been sent. */
   attempted = false;
   #stream: ClientStream | undefined;
@@ -146,7 +149,24 @@ export class ClientCall implements ClientContext {
     });
     const stream = this.#stream ?? (await Promise.race([opened, running.then(() => undefined)]));
     if (stream === undefined) return;
-    for (let bytes = await stream.read(); bytes !== undefined; bytes = await stream.read()) yield this.decode(bytes);
+    for (let bytes = await stream.read(); bytes !== undefined; bytes = await stream.read()) {
+      let response: Message;
+      try {
+        response = this.decode(bytes);
+      } catch (error) {
+        // The layers are told of it too, and then its reader is.
+        this.fail(error);
+        throw error;
+      }
+      yield response;
+    }
+  }
+
+  /** Cancels the call for a failure of the caller's own. Once the call has ended, its end is what counts. */
+  fail(error: unknown): void {
+    if (this.#stream?.ended) return;
+    this.failure ??= error instanceof Error ? error : new Error(String(error));
+    this.#stream?.cancel("the caller failed");
   }
 
   /** Whoever waits for the call has gone: it is of no use any more. */
@@ -167,14 +187,15 @@ export function attempt(channel: Channel, call: ClientCall, marginMs: number): P
       throw new TypeError(
         "a layer may call next again only for a method of one request and one answer: streams are gone",
       );
-    call.attempted = true;
     const context = currentContext();
     requireLive(options.signal);
     requireLive(context?.signal);
     const deadline = deadlineOf(call.deadline, context, marginMs);
     const request = "request" in input ? call.encode(input.request) : undefined;
+    requireSendable(call.requestMetadata);
     if (context !== undefined) writeContext(call.requestMetadata, context, call.policy.priority);
-    const own: OwnFailure = { error: undefined };
+    call.attempted = true;
+    call.failure = undefined;
     const stream = new ClientStream(channel, {
       path: call.path,
       deadline,
@@ -188,14 +209,14 @@ export function attempt(channel: Channel, call: ClientCall, marginMs: number): P
         try {
           options.onHeaders(headers);
         } catch (error) {
-          fail(stream, own, error);
+          call.fail(error);
         }
       },
       onEnd: (end, answer) => {
         release(options.signal, stream);
         release(context?.signal, stream);
         try {
-          finish(call, stream, own, end, answer);
+          finish(call, stream, end, answer);
           resolve();
         } catch (error) {
           reject(error);
@@ -204,23 +225,17 @@ export function attempt(channel: Channel, call: ClientCall, marginMs: number): P
     });
     cancelOn(options.signal, stream);
     cancelOn(context?.signal, stream);
-    if (request !== undefined) stream.writeLast(request);
-    else if ("requests" in input) void send(call, input.requests, stream, own);
     call.open(stream);
+    if (request !== undefined) stream.writeLast(request);
+    else if ("requests" in input) void send(call, input.requests, stream);
   });
 }
 
 /** Makes of a call's end what its caller gets; throws what it fails with. */
-function finish(
-  call: ClientCall,
-  stream: ClientStream,
-  own: OwnFailure,
-  end: StatusObject,
-  answer: Buffer | undefined,
-): void {
+function finish(call: ClientCall, stream: ClientStream, end: StatusObject, answer: Buffer | undefined): void {
   call.responseTrailers = end.metadata;
   call.options.onTrailers?.(end.metadata);
-  if (own.error !== undefined) throw own.error;
+  if (call.failure !== undefined) throw call.failure;
   if (end.code === status.RESOURCE_EXHAUSTED) throw exhausted(end, call);
   if (end.code !== status.OK) throw fromStatus(end);
   if (stream.truncated) throw responseTruncated();
@@ -229,25 +244,8 @@ function finish(
   call.received = call.decode(answer);
 }
 
-/** What failed on the caller's own side, the source of its requests or a callback: that is what it should see. */
-interface OwnFailure {
-  error: Error | undefined;
-}
-
-/** Cancels a call for a failure of the caller's own. Once the call has ended, its end is what counts. */
-function fail(stream: ClientStream, own: OwnFailure, error: unknown): void {
-  if (stream.ended) return;
-  own.error ??= error instanceof Error ? error : new Error(String(error));
-  stream.cancel("the caller failed");
-}
-
 /** Sends all of `requests`. A source that fails cancels the call; a call that ends closes the source at its next item. */
-async function send(
-  call: ClientCall,
-  requests: AsyncIterable<Init>,
-  stream: ClientStream,
-  own: OwnFailure,
-): Promise<void> {
+async function send(call: ClientCall, requests: AsyncIterable<Init>, stream: ClientStream): Promise<void> {
   try {
     for await (const request of requests) {
       if (stream.ended) return;
@@ -256,7 +254,7 @@ async function send(
     }
     stream.end();
   } catch (error) {
-    fail(stream, own, error);
+    call.fail(error);
   }
 }
 

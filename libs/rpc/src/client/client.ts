@@ -22,6 +22,7 @@ import {
   pathOf,
   policiesOf,
 } from "../policy.ts";
+import { tell } from "../tell.ts";
 import { type ClientTls, clientCredentials } from "../tls.ts";
 import { attempt, type CallOptions, ClientCall, type ClientContext } from "./client-call.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
@@ -163,9 +164,9 @@ function telling(
       return { path, code: status[code], durationMs: performance.now() - startedAt, context };
     };
     return layers(context).then(
-      () => onCallEnd(end(status.OK)),
+      () => tell(onCallEnd, end(status.OK)),
       (error) => {
-        onCallEnd({ ...end(codeOf(error)), error });
+        tell(onCallEnd, { ...end(codeOf(error)), error });
         throw error;
       },
     );
@@ -185,6 +186,7 @@ function caller(
   const begin = (input: never, options: CallOptions) => {
     if (options.compress === true && !canCompress)
       throw new RangeError("compress: this client cannot; create it with the option compression");
+    if (Number.isNaN(options.timeoutMs)) throw new RangeError("timeoutMs must be a number of milliseconds, not NaN");
     return new ClientCall(all, takesOne ? { request: input } : { requests: input }, options);
   };
   if (single)

@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Metadata } from "@grpc/grpc-js";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { AppError, isAppError } from "@shoal/kernel";
 import type { ClientMiddleware } from "../client/client.ts";
 import { createClient } from "../client/client.ts";
+import { goodRequest, http2Codes, paths } from "../hardening/raw-client.ts";
 import { eventually, startTested } from "../hardening/tested-server.ts";
+import { createServer } from "./server.ts";
 import type { ServerMiddleware } from "./server-layers.ts";
 
 const gaveUp = new AppError({ kind: "unavailable", reason: "GAVE_UP", domain: "shoal.echo", message: "gave up" });
@@ -80,21 +83,38 @@ for (const retryAfterMs of [1_000 / 3, Number.NaN, Number.POSITIVE_INFINITY, -1,
     });
   });
 
-test("headers and trailers that HTTP/2 has no place for are left out", async (t) => {
-  const { client } = await startTested(t, {
-    echo: async (_, { responseHeaders, responseTrailers }) => {
-      responseHeaders.set("connection", "close");
-      responseHeaders.set("x-head", "h");
-      responseTrailers.set("transfer-encoding", "chunked");
-      responseTrailers.set("x-tail", "t");
-      return {};
-    },
-  });
-  const heard: unknown[] = [];
-  const onHeaders = (headers: { get(name: string): unknown }) => heard.push(headers.get("x-head"));
-  const onTrailers = (trailers: { get(name: string): unknown }) => heard.push(trailers.get("x-tail"));
-  await client.echo({}, { onHeaders, onTrailers });
-  assert.deepEqual(heard, [["h"], ["t"]]);
+for (const side of ["responseHeaders", "responseTrailers"] as const)
+  for (const [key, values] of [
+    ["connection", ["close"]],
+    ["content-length", ["9"]],
+    ["grpc-status", ["0"]],
+    ["date", ["today", "tomorrow"]],
+  ] as const)
+    test(`${side} with ${key} fail the call as a fault of the server, and nothing else`, async (t) => {
+      const { client, ends } = await startTested(t, {
+        echo: async ({ parcel }, context) => {
+          if (parcel === undefined) for (const value of values) context[side].add(key, value);
+          context[side].set("x-mine", "m");
+          return {};
+        },
+      });
+      await assert.rejects(client.echo({}), ofReason("INTERNAL"));
+      assert.match(String(ends[0]?.error), new RegExp(`metadata: ${key} `));
+      await client.echo({ parcel: { name: "well" } });
+    });
+
+test("a client does not send metadata that HTTP/2 has no place for", async (t) => {
+  const { client, entered } = await startTested(t);
+  for (const [key, values] of [
+    ["connection", ["close"]],
+    ["host", ["here"]],
+    ["authorization", ["one", "two"]],
+  ] as const) {
+    const metadata = new Metadata();
+    for (const value of values) metadata.add(key, value);
+    await assert.rejects(client.echo({}, { metadata }), new RegExp(`metadata: ${key} `));
+  }
+  assert.equal(entered.length, 0);
 });
 
 test("a client's layer cannot send a stream twice, and is told so", async (t) => {
@@ -168,7 +188,6 @@ test("a handler is not entered when its call has ended while it was found out wh
       },
     },
   );
-  const { Metadata } = await import("@grpc/grpc-js");
   const metadata = new Metadata();
   metadata.set("x-slow", "1");
   await assert.rejects(client.echo({}, { metadata, timeoutMs: 50 }));
@@ -190,4 +209,106 @@ test("an access log that throws harms no call", async (t) => {
   );
   await assert.rejects(client.echo({}), ofReason("GAVE_UP"));
   assert.match(String((await warned)[0]), /the log is broken/);
+});
+
+test("a client's log that throws harms no call", async (t) => {
+  const { port } = await startTested(t, { echoAgain: () => Promise.reject(gaveUp) });
+  const onCallEnd = () => {
+    throw new Error("the log is broken");
+  };
+  const policies = { "/shoal.echo.v1.EchoService/EchoAgain": { retry: undefined } };
+  using client = createClient(EchoService, { address: `127.0.0.1:${port}`, onCallEnd, policies });
+  const warned = once(process, "warning");
+  await client.echo({});
+  assert.match(String((await warned)[0]), /the log is broken/);
+  await assert.rejects(client.echoAgain({}), ofReason("GAVE_UP"));
+});
+
+test("a server's layer may call next once only, and its permit is given back once", async (t) => {
+  const twice: ServerMiddleware = async (_, next) => {
+    await next();
+    await next();
+  };
+  const release = new AbortController();
+  const { client, ends } = await startTested(
+    t,
+    {
+      echo: async () => ({}),
+      collect: async () => {
+        if (!release.signal.aborted) await once(release.signal, "abort");
+        return {};
+      },
+    },
+    {
+      maxRunningCalls: 1,
+      middleware: [({ method }, next) => (method.name === "Echo" ? twice({} as never, next) : next())],
+    },
+  );
+  for (let n = 0; n < 3; n += 1) await assert.rejects(client.echo({}), ofReason("INTERNAL"));
+  assert.match(String(ends[0]?.error), /may call next once only/);
+  const none = async function* () {};
+  const held = client.collect(none());
+  await assert.rejects(
+    async () => {
+      for (;;) await client.collect(none(), { timeoutMs: 2_000 });
+    },
+    (error) => isAppError(error, "TOO_MANY_CALLS"),
+  );
+  release.abort();
+  await held;
+});
+
+test("a client's layers are told of an answer that cannot be used", async (t) => {
+  const seen: unknown[] = [];
+  const { port } = await startTested(t, {
+    repeat: async function* (_, { signal }) {
+      yield {};
+      await once(signal, "abort");
+    },
+  });
+  using client = clientWith(port, async (context, next) => {
+    context.onResponse(() => {
+      throw gaveUp;
+    });
+    await next().catch((error) => {
+      seen.push(error);
+      throw error;
+    });
+  });
+  await assert.rejects(client.repeat({}).next(), ofReason("GAVE_UP"));
+  await eventually(() => seen.length === 1);
+  assert.equal(seen[0], gaveUp);
+});
+
+test("a stream of answers is closed, and not asked for more, when its caller goes while it waits for room", async (t) => {
+  let asked = 0;
+  let closed = 0;
+  const { raw, ends } = await startTested(t, {
+    repeat: async function* () {
+      try {
+        for (;;) {
+          asked += 1;
+          yield { parcel: { payload: new Uint8Array(3_000_000) } };
+        }
+      } finally {
+        closed += 1;
+      }
+    },
+  });
+  // Of the answer, which is far larger than HTTP/2's window, only the beginning is taken.
+  const call = raw().begin(paths.repeat, { body: goodRequest });
+  await once(call, "response");
+  call.close(http2Codes.CANCEL);
+  await eventually(() => closed === 1 && ends.length === 1);
+  assert.equal(asked, 1);
+});
+
+test("times that are none are refused, by a client's call and by a server's drain", async (t) => {
+  const { client } = await startTested(t);
+  const server = createServer({ services: [], errorDomain: "shoal.echo" });
+  await assert.rejects(client.echo({}, { timeoutMs: Number.NaN }), /timeoutMs must be/);
+  for (const timeoutMs of [0, -1])
+    await assert.rejects(client.echo({}, { timeoutMs }), { reason: "DEADLINE_EXCEEDED" });
+  for (const graceMs of [-1, Number.NaN]) await assert.rejects(server.drain(graceMs), /graceMs must be 0 or more/);
+  await client.echo({});
 });

@@ -3,8 +3,9 @@ import { status } from "@grpc/grpc-js";
 import { AppError } from "@shoal/kernel";
 import { decodeRequest, encodeResponse, type Init } from "../codec.ts";
 import { codeOf, toGrpcStatus } from "../errors.ts";
+import { tell } from "../tell.ts";
 import type { AnyHandler, HandlerContext } from "./handlers.ts";
-import { callEnded, type ServedCall } from "./served-call.ts";
+import type { ServedCall } from "./served-call.ts";
 
 /** What became of a call, told when it has ended. */
 export interface CallEnd {
@@ -36,10 +37,16 @@ export async function serveCall(
   } catch (error) {
     fail(call, call.abortReason ?? error, onCallEnd);
     // A layer may have ended the call while its handler was at work: that is over too.
-    call.abort(error instanceof AppError ? error : callEnded(call));
+    call.abort(error instanceof AppError ? error : callFailed());
   } finally {
     if (!call.entered) call.permit?.release();
   }
+}
+
+/** What the signal of a call aborts with that an unexpected error has ended. */
+function callFailed(): AppError {
+  const message = "the call has failed";
+  return new AppError({ kind: "internal", reason: "CALL_FAILED", domain: "shoal.rpc", message });
 }
 
 /** Answers a call with `reason` at once, whatever its handler does. */
@@ -62,21 +69,13 @@ function fail(call: ServedCall, error: unknown, onCallEnd: OnCallEnd): void {
   tell(onCallEnd, { ...endOf(call, codeOf(error)), error });
 }
 
-/** A fault in the log must not become one of the call. */
-function tell(onCallEnd: OnCallEnd, end: CallEnd): void {
-  try {
-    onCallEnd?.(end);
-  } catch (error) {
-    process.emitWarning(error instanceof Error ? error : new Error(String(error)));
-  }
-}
-
 function endOf(call: ServedCall, code: status): CallEnd {
   return { path: call.path, code: status[code], durationMs: performance.now() - call.startedAt, context: call };
 }
 
 /** What is innermost: decodes, calls the handler, encodes. The four kinds differ only in what comes in and goes out. */
 export async function callHandler(call: ServedCall, handler: AnyHandler): Promise<void> {
+  if (call.entered) throw new TypeError("a layer of a server may call next once only: the request is gone");
   // The layers may have taken their time.
   if (call.abortReason !== undefined) throw call.abortReason;
   call.entered = true;

@@ -1,6 +1,7 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Metadata, type status } from "@grpc/grpc-js";
 import { AppError, type Identity } from "@shoal/kernel";
+import { requireSendable } from "../metadata.ts";
 import type { ContextKey } from "../middleware.ts";
 import type { MethodPolicy } from "../policy.ts";
 import { ReceivedContext } from "../wire-context.ts";
@@ -116,12 +117,15 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
   }
 
   sendHeaders(): void {
-    this.stream.sendHeaders(sendable(this.responseHeaders));
+    const headers = this.responseHeaders;
+    this.#responseHeaders = undefined;
+    requireSendable(headers);
+    this.stream.sendHeaders(headers);
   }
 
-  /** Sends the headers that a layer or the handler has set, unless they have gone already. */
+  /** Sends the headers that a layer or the handler has set, unless they have gone already. Throws as {@link end} does. */
   sendSetHeaders(): void {
-    if (this.#responseHeaders !== undefined) this.stream.sendHeaders(sendable(this.#responseHeaders));
+    if (this.#responseHeaders !== undefined) this.sendHeaders();
   }
 
   /** Whether the call has been answered. */
@@ -129,13 +133,18 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
     return this.#finished;
   }
 
-  /** Answers the call with a status, after its headers, answer and trailers. Once only. */
+  /**
+   * Answers the call with a status, after its headers, answer and trailers. Once only. Throws a `TypeError` for headers or
+   * trailers that cannot be sent; they are given up then, and it may be called again.
+   */
   end({ code, details, metadata }: PartialStatus): void {
     this.sendSetHeaders();
+    const trailers = this.#responseTrailers;
+    this.#responseTrailers = undefined;
+    if (trailers !== undefined) requireSendable(trailers);
     this.#finished = true;
     // The write need not be awaited: the status is sent after it.
     if (this.answer !== undefined) void this.stream.write(this.answer);
-    const trailers = this.#responseTrailers && sendable(this.#responseTrailers);
     if (trailers !== undefined && metadata !== undefined) trailers.merge(metadata);
     this.stream.end({ code, details, metadata: trailers ?? metadata ?? null });
   }
@@ -147,23 +156,6 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
     this.#controller?.abort(reason);
     this.stream.abortRead(reason);
   }
-}
-
-/** What speaks of a connection, which HTTP/2 has no place for: Node throws at it. */
-const ofConnections = [
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-  "te",
-];
-
-/** Metadata without what cannot be sent. */
-function sendable(metadata: Metadata): Metadata {
-  for (const name of ofConnections) metadata.remove(name);
-  return metadata;
 }
 
 /** Why a call whose stream has ended is over: its deadline has passed, or else its caller has gone. */

@@ -71,8 +71,9 @@ export interface RpcServer {
    * start is ended, the calls with UNAVAILABLE (`SERVER_DRAINING`). No call is lost by that if it takes less and there is
    * another server: what comes too late is refused in a way that clients repeat by themselves, whatever their policy.
    *
-   * Always resolves, at most 2 seconds after the grace period; answers whether something had to be ended. Leaves nothing
-   * that keeps the process. May be called listening or not, and again: that can only shorten the grace period.
+   * Resolves, at most 2 seconds after the grace period; answers whether something had to be ended. Leaves nothing that
+   * keeps the process. May be called listening or not, and again: that can only shorten the grace period. Rejects with a
+   * `RangeError` for a grace period that is none; `Infinity` waits for 24 days.
    */
   drain(graceMs: number, deregister?: () => Promise<void>): Promise<{ readonly forced: boolean }>;
 }
@@ -187,6 +188,7 @@ export function createServer(options: ServerOptions): RpcServer {
       return port;
     },
     drain: async (graceMs, deregister = () => Promise.resolve()) => {
+      if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more, not ${graceMs}`);
       drained ??= endServing(deregister);
       if (!(await within(graceMs, drained))) forced ??= force(drained);
       await forced;
