@@ -1,0 +1,1 @@
+export type { Instance, Registry, RegistryListener } from "./registry.ts";
