@@ -1,0 +1,28 @@
+import type { Member } from "../member.ts";
+import type { Policy } from "./policy.ts";
+import { TwoChoices } from "./two-choices.ts";
+
+/** The least share of successes that is told apart: below it, an endpoint is no worse. */
+const leastSuccess = 0.05;
+
+/**
+ * Of two endpoints the one on which a call is likely over sooner: expected latency times the calls in flight, this one
+ * counted, by weight. Slow start lowers weights.
+ *
+ *  - Latency is the peak EWMA of what calls took, and no less than the age of the oldest that is still going on: an
+ *    endpoint that has stopped answering is known to be slow before any of its calls ends.
+ *  - Of what nothing is known, what is `typical` of the others is expected.
+ *  - What a call costs is divided by the square of the share of calls that succeed: who fails fast is not fast.
+ *
+ * After Finagle's "power of two choices with peak EWMA" (Twitter), with these additions.
+ */
+export function p2cEwma(typical: () => number, random: () => number): Policy {
+  const cost = (member: Member, now: number): number => {
+    const { oldest } = member.calls;
+    const expected = member.latency.read(now, typical());
+    const latency = oldest === undefined ? expected : Math.max(expected, now - oldest.since);
+    const success = Math.max(leastSuccess, 1 - member.failures.read(now));
+    return (latency * (member.endpoint.inFlight + 1)) / (member.weightAt(now) * success * success);
+  };
+  return new TwoChoices(cost, random);
+}
