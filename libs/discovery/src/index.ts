@@ -1,1 +1,20 @@
+export { formatAddress, type HostAndPort, parseAddress } from "./address.ts";
+export { type BelievingOptions, believing, defaultBelievingOptions } from "./believing.ts";
+export type { DnsTarget } from "./drivers/dns/dns-target.ts";
+export {
+  createLocalRegistry,
+  defaultLocalRegistryOptions,
+  type LocalRegistryOptions,
+} from "./drivers/local/local-registry.ts";
+export {
+  createLocalRegistryServer,
+  type LocalRegistryServer,
+  type LocalRegistryServerOptions,
+} from "./drivers/local/local-registry-server.ts";
+export { createStaticRegistry } from "./drivers/static/static-registry.ts";
+export type { ProblemListener } from "./errors.ts";
+export { bareInstance, isServiceName, readInstance } from "./instance.ts";
+export { defaultOpenRegistryOptions, type OpenRegistryOptions, openRegistry } from "./open-registry.ts";
 export type { Instance, Registry, RegistryListener } from "./registry.ts";
+export { parseRegistryUrl, type RegistryUrl } from "./registry-url.ts";
+export { systemTimers, type Timers } from "./timers.ts";

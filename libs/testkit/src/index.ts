@@ -10,3 +10,4 @@ export {
 export { createTestDatabase, databaseServer, needsDatabaseServer } from "./database-servers.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";
+export { until } from "./until.ts";

@@ -1,0 +1,44 @@
+import { believing, defaultBelievingOptions } from "./believing.ts";
+import { createLocalRegistry } from "./drivers/local/local-registry.ts";
+import { createStaticRegistry } from "./drivers/static/static-registry.ts";
+import { type ProblemListener, warnOfProblem } from "./errors.ts";
+import type { Registry } from "./registry.ts";
+import { parseRegistryUrl, type RegistryUrl } from "./registry-url.ts";
+
+/** What is the same for all drivers. */
+export interface OpenRegistryOptions {
+  /** As in {@link BelievingOptions}: how long an answer that is empty or much smaller is held, in milliseconds; 0: not. */
+  readonly holdMs: number;
+  /** Told of what no caller waits for, such as an entry of others that cannot be read, and is skipped. */
+  readonly onProblem: ProblemListener;
+}
+
+/** A hold of 15 s; problems become warnings of the process. */
+export const defaultOpenRegistryOptions: OpenRegistryOptions = Object.freeze({
+  holdMs: defaultBelievingOptions.holdMs,
+  onProblem: warnOfProblem,
+});
+
+/**
+ * Opens the registry that a URL names (see {@link parseRegistryUrl}), watched with caution (see {@link believing}); a
+ * static one as it is, for it cannot shrink. Connects to nothing yet. Throws when the URL cannot be used. The caller
+ * closes it.
+ */
+export function openRegistry(url: string, options: Partial<OpenRegistryOptions> = {}): Registry {
+  const { holdMs, onProblem } = { ...defaultOpenRegistryOptions, ...options };
+  const parsed = parseRegistryUrl(url);
+  const registry = openDriver(parsed, onProblem);
+  return parsed.driver === "static" ? registry : believing(registry, { holdMs });
+}
+
+function openDriver(url: RegistryUrl, onProblem: ProblemListener): Registry {
+  switch (url.driver) {
+    case "static":
+      return createStaticRegistry(url.instances);
+    case "local":
+      return createLocalRegistry(url.at, { onProblem });
+    case "dns":
+    case "etcd":
+      throw new Error(`the driver ${url.driver} is not here yet`);
+  }
+}

@@ -1,0 +1,16 @@
+/** How time passes. Passed in, so that tests decide. */
+export interface Timers {
+  /** Milliseconds since some moment; never goes back. */
+  now(): number;
+  /** Runs `run` once after `delayMs`, unless the answered function is called before. Does not keep the process. */
+  after(delayMs: number, run: () => void): () => void;
+}
+
+/** The machine's. */
+export const systemTimers: Timers = Object.freeze({
+  now: () => performance.now(),
+  after: (delayMs: number, run: () => void) => {
+    const timer = setTimeout(run, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+});
