@@ -50,7 +50,7 @@ export class Ejection {
     this.#window = new OutcomeWindow(options.windowMs);
   }
 
-  /** Those that may be called, but for the ones of the last `update` that are out. */
+  /** Whether an endpoint is not to be called but by probes. */
   isOut(member: Member): boolean {
     return this.#standingOf(member).exile !== undefined;
   }

@@ -20,7 +20,10 @@ const boundedLoad = 1.25;
 export class ConsistentHash implements Policy {
   readonly #random: () => number;
   #members: readonly Member[] = [];
-  #hashes: readonly number[] = [];
+  #hashes = new Uint32Array(0);
+  #weights = new Float64Array(0);
+  #totalWeight = 0;
+  #hasOneWeight = true;
 
   constructor(random: () => number) {
     this.#random = random;
@@ -28,22 +31,36 @@ export class ConsistentHash implements Policy {
 
   update(members: readonly Member[]): void {
     this.#members = members;
-    this.#hashes = members.map(({ endpoint }) => hashText(endpoint.address));
+    this.#hashes = Uint32Array.from(members, ({ endpoint }) => hashText(endpoint.address));
+    this.#weights = Float64Array.from(members, ({ endpoint }) => endpoint.weight);
+    this.#totalWeight = this.#weights.reduce((sum, weight) => sum + weight, 0);
+    this.#hasOneWeight = this.#weights.every((weight) => weight === this.#weights[0]);
   }
 
   choose({ hashKey }: CallTraits, _now: number, needsRoom: boolean): Member | undefined {
     const key = hashKey === undefined ? Math.floor(this.#random() * 2 ** 32) : hashText(hashKey);
-    const bound = this.#loadOfWeight();
+    // Mostly the key's own endpoint can take the call, and to find that needs no look at the others' load.
+    const own = this.#nearest(key, anyone);
+    if (own === undefined || (own.endpoint.inFlight === 0 && (!needsRoom || hasRoom(own)))) return own;
+    const bound = this.#boundByWeight();
+    const isBelow = ({ endpoint }: Member) => endpoint.inFlight < Math.ceil(bound * endpoint.weight);
+    if (!needsRoom) return this.#nearest(key, isBelow);
+    return this.#nearest(key, (member) => isBelow(member) && hasRoom(member)) ?? this.#nearest(key, hasRoom);
+  }
+
+  /** Of those that are eligible the one whose draw for the key wins. */
+  #nearest(key: number, isEligible: (member: Member) => boolean): Member | undefined {
     let best: Member | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (let index = 0; index < this.#members.length; index += 1) {
-      const member = this.#members[index] as Member;
-      const { endpoint } = member;
-      if (endpoint.inFlight >= Math.ceil(bound * endpoint.weight)) continue;
-      if (needsRoom && !endpoint.hasRoom()) continue;
-      const draw = (hashPair(this.#hashes[index] as number, key) + 0.5) / 2 ** 32;
-      const distance = -Math.log(draw) / endpoint.weight;
+      const hash = hashPair(this.#hashes[index] as number, key);
+      // Of one weight the greatest hash wins: no logarithm is needed to tell.
+      const distance = this.#hasOneWeight
+        ? -hash
+        : -Math.log((hash + 0.5) / 2 ** 32) / (this.#weights[index] as number);
       if (distance >= least) continue;
+      const member = this.#members[index] as Member;
+      if (!isEligible(member)) continue;
       best = member;
       least = distance;
     }
@@ -51,13 +68,17 @@ export class ConsistentHash implements Policy {
   }
 
   /** How many calls in flight, the new one counted, an endpoint may have for each unit of its weight. */
-  #loadOfWeight(): number {
+  #boundByWeight(): number {
     let calls = 1;
-    let weight = 0;
-    for (const { endpoint } of this.#members) {
-      calls += endpoint.inFlight;
-      weight += endpoint.weight;
-    }
-    return (boundedLoad * calls) / weight;
+    for (const { endpoint } of this.#members) calls += endpoint.inFlight;
+    return (boundedLoad * calls) / this.#totalWeight;
   }
+}
+
+function anyone(): boolean {
+  return true;
+}
+
+function hasRoom({ endpoint }: Member): boolean {
+  return endpoint.hasRoom();
 }

@@ -4,6 +4,8 @@ import { TwoChoices } from "./two-choices.ts";
 
 /** The least share of successes that is told apart: below it, an endpoint is no worse. */
 const leastSuccess = 0.05;
+/** How many times the usual cost is worth looking further for. */
+const tooDear = 3;
 
 /**
  * Of two endpoints the one on which a call is likely over sooner: expected latency times the calls in flight, this one
@@ -13,6 +15,7 @@ const leastSuccess = 0.05;
  *    endpoint that has stopped answering is known to be slow before any of its calls ends.
  *  - Of what nothing is known, what is `typical` of the others is expected.
  *  - What a call costs is divided by the square of the share of calls that succeed: who fails fast is not fast.
+ *  - Where both endpoints are much dearer than usual, two more are drawn.
  *
  * After Finagle's "power of two choices with peak EWMA" (Twitter), with these additions.
  */
@@ -24,5 +27,5 @@ export function p2cEwma(typical: () => number, random: () => number): Policy {
     const success = Math.max(leastSuccess, 1 - member.failures.read(now));
     return (latency * (member.endpoint.inFlight + 1)) / (member.weightAt(now) * success * success);
   };
-  return new TwoChoices(cost, random);
+  return new TwoChoices(cost, random, tooDear);
 }

@@ -5,23 +5,32 @@ import type { Policy } from "./policy.ts";
 /** What a call would cost on a member, in any unit: the cheaper of two gets it. */
 export type Cost = (member: Member, now: number) => number;
 
-/** How often two are drawn before all are looked at. */
+/** How often two are drawn before the best of them is taken, or all are looked at because none has room. */
 const maxDraws = 3;
+/** How much of the usual cost the next call replaces. */
+const usualStep = 1 / 64;
 
 /**
  * The cheaper of two drawn at random: nearly as even as the cheapest of all, at a cost that does not grow with their
  * number, and without sending every client to the same one.
+ *
+ * Where a tenth of them is bad, both of two are so once in a hundred times. So two more are drawn when a call would cost
+ * more than `tooDear` times what it usually does.
  *
  * M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12(10), 2001.
  */
 export class TwoChoices implements Policy {
   readonly #cost: Cost;
   readonly #random: () => number;
+  readonly #tooDear: number;
   #members: readonly Member[] = [];
+  #usual = 0;
 
-  constructor(cost: Cost, random: () => number) {
+  /** By default no cost is too dear. */
+  constructor(cost: Cost, random: () => number, tooDear = Number.POSITIVE_INFINITY) {
     this.#cost = cost;
     this.#random = random;
+    this.#tooDear = tooDear;
   }
 
   update(members: readonly Member[]): void {
@@ -31,18 +40,24 @@ export class TwoChoices implements Policy {
   choose(_call: CallTraits, now: number, needsRoom: boolean): Member | undefined {
     const members = this.#members;
     if (members.length < 2) return this.#cheapest(now, needsRoom);
+    let best: Member | undefined;
+    let least = Number.POSITIVE_INFINITY;
     for (let draw = 0; draw < maxDraws; draw += 1) {
       const first = Math.floor(this.#random() * members.length);
       const other = Math.floor(this.#random() * (members.length - 1));
-      const a = members[first] as Member;
-      const b = members[other < first ? other : other + 1] as Member;
-      const hasA = !needsRoom || a.endpoint.hasRoom();
-      const hasB = !needsRoom || b.endpoint.hasRoom();
-      if (hasA && hasB) return this.#cost(b, now) < this.#cost(a, now) ? b : a;
-      if (hasA) return a;
-      if (hasB) return b;
+      for (const index of [first, other < first ? other : other + 1]) {
+        const member = members[index] as Member;
+        if (needsRoom && !member.endpoint.hasRoom()) continue;
+        const cost = this.#cost(member, now);
+        if (cost >= least) continue;
+        best = member;
+        least = cost;
+      }
+      if (best !== undefined && !(least > this.#tooDear * this.#usual)) break;
     }
-    return this.#cheapest(now, needsRoom);
+    if (best === undefined) return this.#cheapest(now, needsRoom);
+    this.#usual += (least - this.#usual) * (this.#usual === 0 ? 1 : usualStep);
+    return best;
   }
 
   #cheapest(now: number, needsRoom: boolean): Member | undefined {
