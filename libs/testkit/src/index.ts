@@ -8,6 +8,8 @@ export {
   writeTlsFiles,
 } from "./certificates.ts";
 export { createTestDatabase, databaseServer, needsDatabaseServer } from "./database-servers.ts";
+export { type EtcdServer, needsEtcd, startEtcd } from "./etcd-servers.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";
 export { until } from "./until.ts";
+export { VirtualClock } from "./virtual-clock.ts";

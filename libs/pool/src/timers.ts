@@ -1,0 +1,19 @@
+/** How time passes for a pool. Passed in, so that tests decide. */
+export interface Timers {
+  /** Milliseconds since some moment; never goes back. For measuring. */
+  now(): number;
+  /** Runs `run` once after `delayMs`, unless the answered function is called before. Does not keep the process alive. */
+  after(delayMs: number, run: () => void): () => void;
+}
+
+/** The machine's. */
+export const systemTimers: Timers = Object.freeze({
+  now: () => performance.now(),
+  after: (delayMs: number, run: () => void) => {
+    const timer = setTimeout(run, delayMs).unref();
+    return () => clearTimeout(timer);
+  },
+});
+
+/** The longest delay that a timer takes, in milliseconds: 24.8 days. */
+export const maxDelayMs = 2_147_483_647;
