@@ -1,4 +1,12 @@
 export { formatAddress, type HostAndPort, parseAddress } from "./address.ts";
+export {
+  type BalancingOptions,
+  type BalancingPolicy,
+  balancingPolicies,
+  defaultBalancingOptions,
+  defaultEjectionOptions,
+  type EjectionOptions,
+} from "./balancing/options.ts";
 export { type BelievingOptions, believing, defaultBelievingOptions } from "./believing.ts";
 export type { DnsTarget } from "./drivers/dns/dns-target.ts";
 export {
@@ -13,6 +21,10 @@ export {
 } from "./drivers/local/local-registry-server.ts";
 export { createStaticRegistry } from "./drivers/static/static-registry.ts";
 export type { ProblemListener } from "./errors.ts";
+export { setCallTraits } from "./grpc/call-traits.ts";
+export { type ClientBalancing, clientBalancing, defaultClientBalancing } from "./grpc/client-balancing.ts";
+export { loadBalancingConfig, registerLoadBalancer } from "./grpc/load-balancer.ts";
+export { registerRegistryResolver, registryOption } from "./grpc/resolver.ts";
 export { bareInstance, isServiceName, readInstance } from "./instance.ts";
 export { defaultOpenRegistryOptions, type OpenRegistryOptions, openRegistry } from "./open-registry.ts";
 export type { Instance, Registry, RegistryListener } from "./registry.ts";

@@ -10,6 +10,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { Channel, type ChannelOptions, compressionAlgorithms, credentials, status } from "@grpc/grpc-js";
+import type { Registry } from "@shoal/discovery";
 import { requireInteger } from "@shoal/kernel";
 import { requireChannelOptions } from "../channel-options.ts";
 import { codeOf } from "../errors.ts";
@@ -24,6 +25,7 @@ import {
 } from "../policy.ts";
 import { tell } from "../tell.ts";
 import { type ClientTls, clientCredentials } from "../tls.ts";
+import { type Balancing, type BalancingSetup, balancingOf } from "./balancing.ts";
 import { attempt, type CallOptions, ClientCall, type ClientContext } from "./client-call.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
 import { serviceConfigOf } from "./service-config.ts";
@@ -46,14 +48,18 @@ export interface ClientCallEnd {
 /** How a client reaches its service. */
 export interface ClientOptions {
   /**
-   * `HOST:PORT` (an IPv6 address in brackets), `unix:PATH`, or several addresses as
-   * `ipv4:ADDRESS:PORT,ADDRESS:PORT`.
+   * `shoal:///SERVICE` (its instances as the registry names them), `HOST:PORT` (an IPv6 address in brackets), `unix:PATH`,
+   * or several addresses as `ipv4:ADDRESS:PORT,ADDRESS:PORT`.
    */
   readonly address: string;
+  /** Where the instances of an address `shoal:///SERVICE` are found. It stays the caller's, who closes it after the client. */
+  readonly registry?: Registry | undefined;
   /** How the server's certificate is checked. Not set: the connection is not encrypted. */
   readonly tls?: ClientTls;
-  /** Which of several addresses a call goes to: all to the first that answers, or to each in turn. */
-  readonly balancing?: "pick_first" | "round_robin";
+  /** Which of several instances a call goes to: by default `p2c_ewma` for `shoal:///SERVICE`, else `pick_first`. */
+  readonly balancing?: Balancing;
+  /** The client's own zone: instances that are announced in it are preferred, unless `balancing` has another. */
+  readonly zone?: string;
   /** What this deployment sets otherwise than the contract. */
   readonly policies?: PolicyOverrides;
   /** Layers around each call, the first outermost. Attempts that the contract's policy makes are within them. */
@@ -78,11 +84,10 @@ export interface ClientOptions {
 }
 
 /**
- * All calls to one address, no compression; a margin of 10 ms: enough to answer before the caller stops waiting; 5 seconds
+ * No compression; a margin of 10 ms: enough to answer before the caller stops waiting; 5 seconds
  * to connect; connections that are silent for 30 seconds have 15 seconds to answer.
  */
 export const defaultClientOptions = Object.freeze({
-  balancing: "pick_first",
   middleware: Object.freeze([]),
   compression: "none",
   marginMs: 10,
@@ -126,9 +131,10 @@ export function createClient<S extends DescService>(service: S, options: ClientO
   requireInteger("keepaliveTimeoutMs", all.keepaliveTimeoutMs, 100, 600_000);
   requireChannelOptions(all.channelOptions);
   const policies = policiesOf(service, all.policies);
+  const balancing = balancingOf(service, all);
   const secure = all.tls === undefined ? credentials.createInsecure() : clientCredentials(all.tls);
   const channel = new Channel(all.address, new ConnectTimeoutCredentials(secure, all.connectTimeoutMs), {
-    "grpc.service_config": JSON.stringify(serviceConfigOf(policies, all.balancing)),
+    "grpc.service_config": JSON.stringify(serviceConfigOf(policies, balancing.config)),
     "grpc.service_config_disable_resolution": 1,
     "grpc.max_receive_message_length": largest(policies, "maxResponseBytes"),
     "grpc.default_compression_algorithm":
@@ -139,6 +145,7 @@ export function createClient<S extends DescService>(service: S, options: ClientO
     "grpc.keepalive_time_ms": all.keepaliveMs,
     "grpc.keepalive_timeout_ms": all.keepaliveTimeoutMs,
     "grpc.enable_channelz": 0,
+    ...balancing.channelOptions,
     ...all.channelOptions,
   });
   const layers = compose<ClientContext>(all.middleware, (call) => attempt(channel, call as ClientCall, all.marginMs));
@@ -146,7 +153,7 @@ export function createClient<S extends DescService>(service: S, options: ClientO
   const canCompress = all.compression !== "none";
   const methods = service.methods.map((method) => {
     const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
-    return [method.localName, caller(method, policy, run, canCompress)];
+    return [method.localName, caller(method, policy, run, canCompress, balancing)];
   });
   const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => channel.close() };
   return client as unknown as Client<S>;
@@ -178,16 +185,20 @@ function caller(
   policy: MethodPolicy,
   run: (context: ClientContext) => Promise<void>,
   canCompress: boolean,
+  balancing: BalancingSetup,
 ): unknown {
   const { methodKind } = method;
   const takesOne = methodKind === "unary" || methodKind === "server_streaming";
   const single = methodKind === "unary" || methodKind === "client_streaming";
   const all = { method, path: pathOf(method), policy, single };
+  const prepare = balancing.prepare(method);
   const begin = (input: never, options: CallOptions) => {
     if (options.compress === true && !canCompress)
       throw new RangeError("compress: this client cannot; create it with the option compression");
     if (Number.isNaN(options.timeoutMs)) throw new RangeError("timeoutMs must be a number of milliseconds, not NaN");
-    return new ClientCall(all, takesOne ? { request: input } : { requests: input }, options);
+    const call = new ClientCall(all, takesOne ? { request: input } : { requests: input }, options);
+    prepare?.(call);
+    return call;
   };
   if (single)
     return async (input: never, options: CallOptions = {}): Promise<Message> => {

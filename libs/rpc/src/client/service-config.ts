@@ -5,7 +5,7 @@ import type { HedgingPolicy, MethodPolicy, RetryPolicy } from "../policy.ts";
  * throttling as in gRPC proposal A6: an outage uses up the tokens, and without tokens no further attempts are made.
  * Deadlines are not in it: a client sets them itself.
  */
-export function serviceConfigOf(policies: ReadonlyMap<string, MethodPolicy>, balancing: string): object {
+export function serviceConfigOf(policies: ReadonlyMap<string, MethodPolicy>, balancing: object): object {
   const methodConfig = [...policies].flatMap(([path, { retry, hedging }]) => {
     if (retry === undefined && hedging === undefined) return [];
     const [, service, method] = path.split("/");
@@ -15,7 +15,7 @@ export function serviceConfigOf(policies: ReadonlyMap<string, MethodPolicy>, bal
     ];
   });
   return {
-    loadBalancingConfig: [{ [balancing]: {} }],
+    loadBalancingConfig: [balancing],
     methodConfig,
     retryThrottling: { maxTokens: 100, tokenRatio: 0.1 },
   };

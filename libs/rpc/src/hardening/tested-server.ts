@@ -6,7 +6,7 @@ import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { type Client, createClient } from "../client/client.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "../server/handlers.ts";
 import type { CallEnd } from "../server/serve-call.ts";
-import { createServer, type ServerOptions } from "../server/server.ts";
+import { createServer, type RpcServer, type ServerOptions } from "../server/server.ts";
 import { goodRequest, paths, RawClient } from "./raw-client.ts";
 
 // For tests only: a server of the test contract that tells what is going on in it.
@@ -32,6 +32,7 @@ export const echoing: Handlers = {
 
 /** A server under test. */
 export interface TestedServer {
+  readonly server: RpcServer;
   readonly port: number;
   /** A caller that behaves well, on a connection of its own. */
   readonly client: Client<typeof EchoService>;
@@ -96,6 +97,7 @@ export async function startTested(
     await server.drain(0);
   });
   return {
+    server,
     port,
     client,
     ends,

@@ -1,0 +1,116 @@
+import type { ChannelOptions, experimental } from "@grpc/grpc-js";
+import { type Lease, Pool } from "@shoal/pool";
+import { Endpoint, type EndpointInit } from "../balancing/endpoint.ts";
+import { Connection } from "./connection.ts";
+
+/** The longest that a timer can take, in milliseconds: 24 days. */
+const longest = 2 ** 31 - 1;
+
+/** What the connections to an instance are made with, and tell. */
+export interface ConnectionsInit {
+  readonly address: experimental.Endpoint;
+  readonly helper: experimental.ChannelControlHelper;
+  readonly channelOptions: ChannelOptions;
+  /** At most so many. */
+  readonly maxConnections: number;
+  /** After how long without calls one that is not needed is closed, in milliseconds. */
+  readonly connectionIdleMs: number;
+  /** Something is otherwise: whether there is a connection, or how much room. */
+  onChange(): void;
+}
+
+/**
+ * An instance with its connections: one at least, more when the streams that its server allows on them are nearly used up,
+ * and fewer again when they are not needed. Calls on a connection that is closed finish. The owner closes it.
+ */
+export class ConnectedEndpoint extends Endpoint {
+  /** Why the last attempt to connect failed; `undefined` while none has since there was a connection. */
+  failure: string | undefined;
+  readonly #init: ConnectionsInit;
+  readonly #pool: Pool<Connection>;
+  readonly #numbers = new Set<number>();
+
+  constructor(described: EndpointInit, init: ConnectionsInit) {
+    super(described);
+    this.#init = init;
+    this.#pool = new Pool<Connection>({
+      name: `connections to ${described.address}`,
+      min: 1,
+      max: init.maxConnections,
+      concurrency: (connection) => connection.streamLimit,
+      open: (signal) => this.#open(signal),
+      close: (connection) => connection.close(),
+      idleMs: init.connectionIdleMs,
+      maxAgeMs: Number.POSITIVE_INFINITY,
+      // grpc-js tries for as long as it takes, and streams may last.
+      openTimeoutMs: longest,
+      leakAfterMs: Number.POSITIVE_INFINITY,
+    });
+    this.hasRoom = () => {
+      const { inUse, capacity } = this.#pool.stats;
+      return inUse < capacity;
+    };
+  }
+
+  /** Whether there is a connection. */
+  get ready(): boolean {
+    return this.#pool.stats.open > 0;
+  }
+
+  /** Room for one call, if there is some now. Has another connection made when there is little left. */
+  take(): Lease<Connection> | undefined {
+    return this.#pool.tryAcquire();
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    void this.#pool.drain(0);
+  }
+
+  /** Resolves once the connection is there: grpc-js itself tries again, at growing intervals. */
+  #open(signal: AbortSignal): Promise<Connection> {
+    const { address, helper, channelOptions, onChange } = this.#init;
+    const number = this.#freeNumber();
+    this.#numbers.add(number);
+    return new Promise((resolve, reject) => {
+      const connection: Connection = new Connection({
+        endpoint: address,
+        number,
+        helper,
+        channelOptions,
+        onReady: () => {
+          signal.removeEventListener("abort", giveUp);
+          this.failure = undefined;
+          resolve(connection);
+          onChange();
+        },
+        onLost: () => {
+          // One that is lost at once is not in the pool yet.
+          if (!this.#pool.remove(connection)) setImmediate(() => this.#pool.remove(connection));
+          onChange();
+        },
+        onFailed: (why) => {
+          this.failure = why;
+          onChange();
+        },
+        onLimit: () => {
+          this.#pool.limitChanged(connection);
+          onChange();
+        },
+        onClosed: () => this.#numbers.delete(number),
+      });
+      const giveUp = () => {
+        connection.close();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", giveUp, { once: true });
+    });
+  }
+
+  /** Small numbers come again: grpc-js keeps a connection that was closed for some seconds, and it may be used anew. */
+  #freeNumber(): number {
+    let number = 0;
+    while (this.#numbers.has(number)) number += 1;
+    return number;
+  }
+}

@@ -1,0 +1,269 @@
+import { type ChannelOptions, experimental, Metadata, connectivityState as State, status } from "@grpc/grpc-js";
+import type { Lease } from "@shoal/pool";
+import { Balancer } from "../balancing/balancer.ts";
+import type { CallTraits, EndpointInit } from "../balancing/endpoint.ts";
+import type { PendingCall } from "../balancing/pending-call.ts";
+import { subset } from "../balancing/subset.ts";
+import type { Instance } from "../registry.ts";
+import { callTraitsOf } from "./call-traits.ts";
+import type { ClientBalancing } from "./client-balancing.ts";
+import { ConnectedEndpoint } from "./connected-endpoint.ts";
+import type { Connection } from "./connection.ts";
+import { outcomeOf } from "./outcome.ts";
+import { instancesAttribute } from "./resolver.ts";
+
+/** The balancer's name in a service config. */
+const name = "shoal";
+
+/** The weight of an instance of which nobody says any. */
+const usualWeight = 100;
+
+/** Milliseconds since the epoch that never go back. */
+const now = () => performance.timeOrigin + performance.now();
+
+/** The part of a service config that chooses this balancer. */
+export function loadBalancingConfig(options: ClientBalancing): object {
+  return { [name]: options };
+}
+
+class Config implements experimental.TypedLoadBalancingConfig {
+  readonly options: ClientBalancing;
+
+  constructor(options: ClientBalancing) {
+    this.options = options;
+  }
+
+  static createFromJson(options: ClientBalancing): Config {
+    return new Config(options);
+  }
+
+  getLoadBalancerName(): string {
+    return name;
+  }
+
+  toJsonObject(): object {
+    return loadBalancingConfig(this.options);
+  }
+}
+
+/**
+ * Connects to all instances that the resolver names, and has a {@link Balancer} choose among those that are connected.
+ * Instances that stay keep their connections and their history; calls on those that go finish. States: those of a
+ * channel, READY as long as any instance is.
+ */
+class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
+  readonly #helper: experimental.ChannelControlHelper;
+  /** Those that the resolver has named, by what makes them what they are. */
+  #endpoints = new Map<string, ConnectedEndpoint>();
+  /** Picks of this turn of the event loop: one that grpc-js has not begun by its end is never begun. */
+  readonly #picks: Pick[] = [];
+  #options: ClientBalancing | undefined;
+  #balancer: Balancer | undefined;
+  #waiting = 0;
+  #update: NodeJS.Immediate | undefined;
+
+  constructor(helper: experimental.ChannelControlHelper) {
+    this.#helper = helper;
+  }
+
+  getTypeName(): string {
+    return name;
+  }
+
+  updateAddressList(
+    found: experimental.StatusOr<experimental.Endpoint[]>,
+    config: experimental.TypedLoadBalancingConfig,
+    channelOptions: ChannelOptions,
+    note: string,
+  ): boolean {
+    if (!(config instanceof Config)) return false;
+    const { options } = config;
+    this.#options = options;
+    this.#balancer ??= new Balancer(options, now, Math.random);
+    if (found.ok) {
+      this.#connectTo(found.value, channelOptions, options);
+      if (found.value.length === 0) this.#fail(note || "there are no instances");
+      else this.#tellState();
+      return true;
+    }
+    // Those that are known are the best there is.
+    if (this.#endpoints.size === 0) this.#fail(found.error.details);
+    return true;
+  }
+
+  exitIdle(): void {
+    // It connects to everything at once, and again whenever a connection is lost.
+  }
+
+  resetBackoff(): void {
+    // The connections' own.
+  }
+
+  destroy(): void {
+    clearImmediate(this.#update);
+    for (const endpoint of this.#endpoints.values()) endpoint.close();
+    this.#endpoints.clear();
+  }
+
+  pick({ metadata }: experimental.PickArgs): experimental.PickResult {
+    const call = this.#balancer?.pick(this.#traitsOf(metadata));
+    if (call === undefined) return this.#wait();
+    const lease = (call.endpoint as ConnectedEndpoint).take();
+    if (lease === undefined) {
+      call.abandon();
+      return this.#wait();
+    }
+    const pick = new Pick(call, lease, this.#onRoom);
+    if (this.#picks.push(pick) === 1) setImmediate(this.#abandonPicks);
+    return pick;
+  }
+
+  #traitsOf(metadata: Metadata): CallTraits {
+    const traits = callTraitsOf(metadata);
+    const hashMetadata = this.#options?.hashMetadata;
+    if (!hashMetadata || traits.hashKey !== undefined) return traits;
+    return { ...traits, hashKey: metadata.get(hashMetadata)[0]?.toString() };
+  }
+
+  /** Has grpc-js pick again for a call when there may be room. */
+  #wait(): experimental.PickResult {
+    if (this.#waiting >= (this.#options?.maxWaiting ?? 0)) {
+      // Some of those may have been cancelled meanwhile.
+      this.#updateSoon();
+      return tooManyWait;
+    }
+    this.#waiting += 1;
+    return wait;
+  }
+
+  readonly #onRoom = () => {
+    if (this.#waiting > 0) this.#updateSoon();
+  };
+
+  readonly #abandonPicks = () => {
+    for (const pick of this.#picks) pick.abandonUnlessStarted();
+    this.#picks.length = 0;
+  };
+
+  #connectTo(
+    found: readonly experimental.Endpoint[],
+    channelOptions: ChannelOptions,
+    { clientId, subsetAbove, subsetSize, maxConnections, connectionIdleMs }: ClientBalancing,
+  ): void {
+    const announced: ReadonlyMap<string, Instance> = channelOptions[instancesAttribute] ?? new Map();
+    const named = found.map((address) => ({ ...describe(address, announced), endpoint: address }));
+    const before = this.#endpoints;
+    this.#endpoints = new Map();
+    for (const one of named.length > subsetAbove ? subset(named, clientId, subsetSize) : named) {
+      const endpoint =
+        before.get(one.key) ??
+        new ConnectedEndpoint(one, {
+          address: one.endpoint,
+          helper: this.#helper,
+          channelOptions,
+          maxConnections,
+          connectionIdleMs,
+          onChange: () => this.#updateSoon(),
+        });
+      endpoint.zone = one.zone;
+      endpoint.weight = one.weight;
+      before.delete(one.key);
+      this.#endpoints.set(one.key, endpoint);
+    }
+    for (const gone of before.values()) gone.close();
+  }
+
+  /** Once for all that has changed in this turn of the event loop. */
+  #updateSoon(): void {
+    this.#update ??= setImmediate(() => this.#tellState());
+  }
+
+  #tellState(): void {
+    clearImmediate(this.#update);
+    this.#update = undefined;
+    // Whoever waits is picked for again, and counted again.
+    this.#waiting = 0;
+    const known = [...this.#endpoints.values()];
+    const ready = known.filter((endpoint) => endpoint.ready);
+    this.#balancer?.update(ready, known);
+    if (ready.length > 0) this.#helper.updateState(State.READY, this, null);
+    else if (known.some(({ failure }) => failure === undefined))
+      this.#helper.updateState(State.CONNECTING, new experimental.QueuePicker(this), null);
+    else if (known.length > 0) this.#fail(`no instance can be reached; the last one tried: ${known.at(-1)?.failure}`);
+  }
+
+  #fail(details: string): void {
+    this.#helper.updateState(State.TRANSIENT_FAILURE, new experimental.UnavailablePicker({ details }), details);
+  }
+}
+
+/** A call's place on a connection. grpc-js calls `onCallStarted` in the same turn of the event loop, or never. */
+class Pick implements experimental.PickResult {
+  readonly pickResultType = experimental.PickResultType.COMPLETE;
+  readonly status = null;
+  readonly subchannel: experimental.SubchannelInterface;
+  readonly onCallEnded: (code: status) => void;
+  readonly #call: PendingCall;
+  readonly #lease: Lease<Connection>;
+  readonly #onRoom: () => void;
+  #started = false;
+
+  constructor(call: PendingCall, lease: Lease<Connection>, onRoom: () => void) {
+    this.#call = call;
+    this.#lease = lease;
+    this.#onRoom = onRoom;
+    this.subchannel = lease.member.subchannel;
+    this.onCallEnded = (code) => {
+      call.end(outcomeOf(code));
+      lease.release();
+      onRoom();
+    };
+  }
+
+  onCallStarted(): void {
+    this.#started = true;
+    this.#call.started();
+  }
+
+  abandonUnlessStarted(): void {
+    if (this.#started) return;
+    this.#call.abandon();
+    this.#lease.release();
+    this.#onRoom();
+  }
+}
+
+const nobody = { subchannel: null, onCallStarted: null, onCallEnded: null };
+
+const wait: experimental.PickResult = Object.freeze({
+  ...nobody,
+  pickResultType: experimental.PickResultType.QUEUE,
+  status: null,
+});
+
+const tooManyWait: experimental.PickResult = Object.freeze({
+  ...nobody,
+  pickResultType: experimental.PickResultType.TRANSIENT_FAILURE,
+  status: {
+    code: status.RESOURCE_EXHAUSTED,
+    details: "too many calls wait for room on the connections to this service",
+    metadata: new Metadata(),
+  },
+});
+
+/** An instance as the registry announces it, or as a bare address. */
+function describe(
+  { addresses }: experimental.Endpoint,
+  announced: ReadonlyMap<string, Instance>,
+): EndpointInit & { readonly key: string } {
+  const address = addresses.map(experimental.subchannelAddressToString).join();
+  const { id, zone, weight, startedAt } = announced.get(address) ?? bare;
+  return { key: `${address} ${id}`, address, zone, weight, startedAt };
+}
+
+const bare = { id: "", zone: "", weight: usualWeight, startedAt: 0 };
+
+/** Has grpc-js know this balancer. May be called again. */
+export function registerLoadBalancer(): void {
+  experimental.registerLoadBalancerType(name, LoadBalancer, Config);
+}

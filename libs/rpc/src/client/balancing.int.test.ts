@@ -1,0 +1,322 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Metadata } from "@grpc/grpc-js";
+import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
+import {
+  balancingPolicies,
+  createLocalRegistry,
+  createLocalRegistryServer,
+  defaultEjectionOptions,
+  type Instance,
+  openRegistry,
+} from "@shoal/discovery";
+import { isAppError } from "@shoal/kernel";
+import { eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
+import type { HandlerContext } from "../server/handlers.ts";
+import type { ServerOptions } from "../server/server.ts";
+import type { Balancing } from "./balancing.ts";
+import { type Client, type ClientOptions, createClient } from "./client.ts";
+
+type Echo = Client<typeof EchoService>;
+
+const parcel = { name: "parcel" };
+
+function start(t: TestContext, count: number, handlers = {}, options: Partial<ServerOptions> = {}) {
+  return Promise.all(Array.from({ length: count }, () => startTested(t, handlers, options)));
+}
+
+function clientOf(t: TestContext, options: ClientOptions): Echo {
+  const client = createClient(EchoService, options);
+  t.after(() => client[Symbol.dispose]());
+  return client;
+}
+
+const addressesOf = (servers: readonly TestedServer[]) =>
+  `ipv4:${servers.map(({ port }) => `127.0.0.1:${port}`).join()}`;
+
+const countsOf = (servers: readonly TestedServer[]) => servers.map(({ entered }) => entered.length);
+
+/** Calls until every server has had one: connections are made one after the other. */
+async function untilAllServe(client: Echo, servers: readonly TestedServer[]): Promise<void> {
+  while (!countsOf(servers).every((count) => count > 0)) {
+    const metadata = new Metadata();
+    metadata.set("user", String(Math.random()));
+    await client.echo({ parcel }, { metadata });
+  }
+}
+
+for (const policy of balancingPolicies)
+  test(`${policy}: every instance gets calls, and one that is gone none`, async (t) => {
+    const servers = await start(t, 3);
+    const balancing: Balancing =
+      policy === "consistent_hash" ? { policy, hashKey: { metadata: "user" } } : { policy, slowStartMs: 0 };
+    const client = clientOf(t, { address: addressesOf(servers), balancing });
+    await untilAllServe(client, servers);
+    const before = countsOf(servers);
+    for (let call = 0; call < 300; call += 1) {
+      const metadata = new Metadata();
+      metadata.set("user", String(call));
+      await client.echo({ parcel }, { metadata });
+    }
+    for (const [index, count] of countsOf(servers).entries())
+      assert.ok(count - (before[index] ?? 0) > 20, `instance ${index} got ${count - (before[index] ?? 0)} of 300`);
+    // A server that drains says so on its connections: no call fails.
+    const [gone, ...rest] = servers;
+    assert.ok(gone);
+    const drained = gone.server.drain(1_000);
+    for (let call = 0; call < 100; call += 1) await client.echo({ parcel });
+    await drained;
+    const last = gone.entered.length;
+    const others = countsOf(rest);
+    for (let call = 0; call < 50; call += 1) await client.echo({ parcel });
+    assert.equal(gone.entered.length, last);
+    assert.ok(countsOf(rest).some((count, index) => count > (others[index] ?? 0)));
+  });
+
+test("consistent_hash: the same key goes to the same instance, by metadata and by a field of the request", async (t) => {
+  const servers = await start(t, 4);
+  for (const hashKey of [{ metadata: "user" }, { field: "count" }]) {
+    const client = clientOf(t, { address: addressesOf(servers), balancing: { policy: "consistent_hash", hashKey } });
+    const call = async (key: number) => {
+      const metadata = new Metadata();
+      metadata.set("user", String(key));
+      const before = countsOf(servers);
+      for await (const _ of client.repeat({ count: BigInt(key) }, { metadata }));
+      return countsOf(servers).findIndex((count, index) => count > (before[index] ?? 0));
+    };
+    const used = new Set<number>();
+    for (let tries = 0; used.size < 4; tries += 1) {
+      assert.ok(tries < 500);
+      used.add(await call(tries % 50));
+    }
+    for (let key = 1; key < 20; key += 1) {
+      const first = await call(key);
+      for (let again = 0; again < 3; again += 1) assert.equal(await call(key), first, `key ${key}`);
+    }
+  }
+  assert.throws(
+    () =>
+      createClient(EchoService, { address: "x:1", balancing: { policy: "consistent_hash", hashKey: { field: "no" } } }),
+    /no request of shoal.echo.v1.EchoService has a field no/,
+  );
+});
+
+test("a slow instance gets few calls from p2c_ewma, even while none of them has ended", async (t) => {
+  const slow = await startTested(t, {
+    echo: (_: unknown, { signal }: HandlerContext) => sleep(60_000, {}, { signal }),
+  });
+  const servers = [slow, ...(await start(t, 2))];
+  const client = clientOf(t, { address: addressesOf(servers), balancing: { policy: "p2c_ewma", slowStartMs: 0 } });
+  const left = new AbortController();
+  t.after(() => left.abort());
+  const calls: Promise<unknown>[] = [];
+  while (calls.length < 300) {
+    const call = client.echo({ parcel }, { signal: left.signal }).catch(() => undefined);
+    calls.push(call);
+    await Promise.race([call, sleep(5)]);
+  }
+  assert.ok(slow.entered.length < 15, `${slow.entered.length} of 300`);
+});
+
+test("an instance that fails at once attracts no calls, is ejected, and comes back when it is well", async (t) => {
+  let ill = true;
+  const failing = await startTested(t, {
+    echo: async () => {
+      if (ill) throw new Error("ill");
+      return {};
+    },
+  });
+  const well = await startTested(t, { echo: async (request) => sleep(1, request as object) });
+  const balancing = {
+    policy: "p2c_ewma",
+    slowStartMs: 0,
+    ejection: { ...defaultEjectionOptions, minCalls: 5, baseMs: 50, maxMs: 100 },
+  } as const;
+  const client = clientOf(t, { address: addressesOf([failing, well]), balancing });
+  const outcomes: string[] = [];
+  const call = () =>
+    client.echo({ parcel }).then(
+      () => outcomes.push("well"),
+      () => outcomes.push("failed"),
+    );
+  while (well.entered.length < 200) await call();
+  assert.ok(failing.entered.length < 40, `${failing.entered.length} beside 200`);
+  ill = false;
+  const before = failing.entered.length;
+  await eventually(() => {
+    void call();
+    return failing.entered.length > before + 50;
+  });
+});
+
+/** Passes connections on, and counts those that are open. */
+async function startDoor(t: TestContext, to: number): Promise<{ port: number; connections: () => number }> {
+  const sockets = new Set<Socket>();
+  const door = createServer((socket) => {
+    sockets.add(socket);
+    const inner = connect(to, "127.0.0.1");
+    socket.pipe(inner).pipe(socket);
+    for (const end of [socket, inner]) {
+      end.on("error", () => end.destroy());
+      end.on("close", () => {
+        sockets.delete(socket);
+        socket.destroy();
+        inner.destroy();
+      });
+    }
+  });
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    door.close();
+  });
+  door.listen(0, "127.0.0.1");
+  await once(door, "listening");
+  return { port: (door.address() as AddressInfo).port, connections: () => sockets.size };
+}
+
+for (const limit of [10, 100])
+  test(`a server that allows ${limit} streams on a connection: 500 calls at once are never queued behind that`, async (t) => {
+    const open = Promise.withResolvers<void>();
+    let running = 0;
+    const server = await startTested(
+      t,
+      {
+        echo: async () => {
+          running += 1;
+          await open.promise;
+          running -= 1;
+          return {};
+        },
+      },
+      { maxStreamsPerConnection: limit },
+    );
+    const maxConnections = 60;
+    const door = await startDoor(t, server.port);
+    const client = clientOf(t, {
+      address: `127.0.0.1:${door.port}`,
+      balancing: { policy: "p2c_ewma", maxConnections, connectionIdleMs: 100 },
+    });
+    const calls = Array.from({ length: 500 }, () => client.echo({ parcel }, { timeoutMs: 20_000 }));
+    await eventually(() => running === 500, `${running} of 500 calls at work`);
+    const connections = door.connections();
+    assert.ok(connections >= 500 / limit && connections <= 500 / limit + 2, `${connections} connections`);
+    open.resolve();
+    await Promise.all(calls);
+    if (limit !== 10) return;
+    // Those that are not needed are closed again. grpc-js keeps a connection for up to 10 seconds after that.
+    await eventually(() => door.connections() === 1, "one connection is left");
+    await client.echo({ parcel });
+  });
+
+test("calls beyond what may wait fail at once with RESOURCE_EXHAUSTED; those that wait are served in turn", async (t) => {
+  const open = Promise.withResolvers<void>();
+  const server = await startTested(
+    t,
+    {
+      echo: async () => {
+        await open.promise;
+        return {};
+      },
+    },
+    { maxStreamsPerConnection: 5 },
+  );
+  const client = clientOf(t, {
+    address: `127.0.0.1:${server.port}`,
+    balancing: { policy: "least_request", maxConnections: 2, maxWaiting: 20 },
+  });
+  const ends: string[] = [];
+  const call = () =>
+    client.echo({ parcel }, { timeoutMs: 20_000 }).then(
+      () => ends.push("served"),
+      (error) => ends.push(isAppError(error) ? error.kind : String(error)),
+    );
+  const first = Array.from({ length: 10 }, call);
+  await eventually(() => server.entered.length === 10);
+  const more = Array.from({ length: 30 }, call);
+  await eventually(() => ends.length === 10);
+  assert.deepEqual(new Set(ends), new Set(["exhausted"]));
+  // Those who leave make room for others.
+  open.resolve();
+  await Promise.all([...first, ...more]);
+  assert.equal(ends.filter((end) => end === "served").length, 30);
+  assert.equal(server.entered.length, 30);
+});
+
+/** A registry that runs, and instances announced in it. */
+async function registryOf(t: TestContext) {
+  const server = await createLocalRegistryServer({ host: "127.0.0.1", port: 0 });
+  const registry = openRegistry(`local://${server.address}`);
+  t.after(async () => {
+    await registry.close();
+    await server.close();
+  });
+  const announce = async ({ port }: TestedServer, more: Partial<Instance> = {}) => {
+    const address = `127.0.0.1:${port}`;
+    const bare = { service: "echo", id: address, address, zone: "", version: "", weight: 100, startedAt: 0 };
+    const instance: Instance = { ...bare, ...more };
+    await registry.register(instance);
+    return instance;
+  };
+  return { registry, server, announce };
+}
+
+test("shoal:///echo: instances come, go and are replaced, and no call fails", async (t) => {
+  const { registry, announce } = await registryOf(t);
+  const servers = await start(t, 3);
+  const [one, two, three] = servers as [TestedServer, TestedServer, TestedServer];
+  const first = await announce(one);
+  const client = clientOf(t, { address: "shoal:///echo", registry, balancing: "round_robin" });
+  await client.echo({ parcel });
+  let failed = 0;
+  let stopped = false;
+  const load = (async () => {
+    while (!stopped) await client.echo({ parcel }).catch(() => (failed += 1));
+  })();
+  await announce(two);
+  await eventually(() => two.entered.length > 10);
+  await announce(three);
+  await eventually(() => three.entered.length > 10);
+  await one.server.drain(1_000, () => registry.deregister(first));
+  const last = one.entered.length;
+  const others = two.entered.length;
+  await eventually(() => two.entered.length > others + 50);
+  assert.equal(one.entered.length, last);
+  stopped = true;
+  await load;
+  assert.equal(failed, 0);
+});
+
+test("shoal:///echo: no instances, or no registry that answers, is UNAVAILABLE with the reason, at once", async (t) => {
+  const { registry } = await registryOf(t);
+  const client = clientOf(t, { address: "shoal:///echo", registry });
+  await assert.rejects(client.echo({ parcel }), {
+    kind: "unavailable",
+    message: /the registry knows no instance of echo/,
+  });
+  const nowhere = createLocalRegistry({ host: "127.0.0.1", port: 1 });
+  t.after(() => nowhere.close());
+  const lost = clientOf(t, { address: "shoal:///echo", registry: nowhere });
+  await assert.rejects(lost.echo({ parcel }), {
+    kind: "unavailable",
+    message: /the registry cannot say where echo is/,
+  });
+  assert.throws(() => createClient(EchoService, { address: "shoal:///echo" }), /give the option registry/);
+});
+
+test("shoal:///echo: instances of the client's own zone are called, the others when that one is gone", async (t) => {
+  const { registry, announce } = await registryOf(t);
+  const [near, far] = (await start(t, 2)) as [TestedServer, TestedServer];
+  const nearby = await announce(near, { zone: "a" });
+  await announce(far, { zone: "b" });
+  const client = clientOf(t, { address: "shoal:///echo", registry, balancing: { zone: "a" } });
+  while (near.entered.length === 0) await client.echo({ parcel });
+  const before = far.entered.length;
+  for (let call = 0; call < 50; call += 1) await client.echo({ parcel });
+  assert.equal(far.entered.length, before);
+  await near.server.drain(1_000, () => registry.deregister(nearby));
+  await client.echo({ parcel });
+  assert.equal(far.entered.length, before + 1);
+});

@@ -1,0 +1,86 @@
+import type { DescMethod, DescService, Message } from "@bufbuild/protobuf";
+import type { ChannelOptions } from "@grpc/grpc-js";
+import {
+  type BalancingPolicy,
+  type ClientBalancing,
+  clientBalancing,
+  loadBalancingConfig,
+  registerLoadBalancer,
+  registerRegistryResolver,
+  registryOption,
+  setCallTraits,
+} from "@shoal/discovery";
+import type { ClientOptions } from "./client.ts";
+import type { ClientCall } from "./client-call.ts";
+
+/**
+ * How the calls of a client are spread: `pick_first` (all to the first address that answers), or one of the policies of
+ * `@shoal/discovery` by name, or with its options.
+ */
+export type Balancing = "pick_first" | BalancingPolicy | BalancingSettings;
+
+/** A policy with options; the rest is as by default. */
+export interface BalancingSettings extends Partial<Omit<ClientBalancing, "hashMetadata">> {
+  /**
+   * What `consistent_hash` goes by: metadata of that name, or the field of that name (as in the contract) of the request;
+   * calls that have none go anywhere. Only calls of one request have a field.
+   */
+  readonly hashKey?: { readonly metadata: string } | { readonly field: string };
+}
+
+/** What it takes to spread a client's calls. */
+export interface BalancingSetup {
+  /** The load balancing part of the service config. */
+  readonly config: object;
+  readonly channelOptions: ChannelOptions;
+  /** What is to be done with each call of a method before its layers. */
+  prepare(method: DescMethod): ((call: ClientCall) => void) | undefined;
+}
+
+const streaming = Object.freeze({ streaming: true, hashKey: undefined });
+
+/** Throws a `RangeError` for options out of range, and for an address that needs a registry when there is none. */
+export function balancingOf(
+  service: DescService,
+  { address, registry, zone = "", balancing }: Pick<ClientOptions, "address" | "registry" | "zone" | "balancing">,
+): BalancingSetup {
+  const given = balancing ?? (isRegistered(address) ? "p2c_ewma" : "pick_first");
+  if (isRegistered(address) && registry === undefined)
+    throw new RangeError(`address: ${address} is looked up in a registry; give the option registry`);
+  registerRegistryResolver();
+  const channelOptions = { [registryOption]: registry };
+  if (given === "pick_first") return { config: { pick_first: {} }, channelOptions, prepare: () => undefined };
+  const { hashKey, ...settings }: BalancingSettings = typeof given === "string" ? { policy: given } : given;
+  const field = hashKey !== undefined && "field" in hashKey ? hashKey.field : undefined;
+  if (field !== undefined && !service.methods.some((method) => fieldOf(method, field) !== undefined))
+    throw new RangeError(`balancing: no request of ${service.typeName} has a field ${field} to hash`);
+  const hashMetadata = hashKey !== undefined && "metadata" in hashKey ? hashKey.metadata.toLowerCase() : "";
+  registerLoadBalancer();
+  return {
+    config: loadBalancingConfig(clientBalancing({ zone, ...settings, hashMetadata })),
+    // Room on a connection is counted for each client: it must be its own.
+    channelOptions: { ...channelOptions, "grpc.use_local_subchannel_pool": 1 },
+    prepare: (method) => {
+      const isStreaming = method.methodKind !== "unary";
+      const name = field === undefined ? undefined : fieldOf(method, field);
+      if (name !== undefined) return (call) => call.onRequest((request) => setKey(call, request, name, isStreaming));
+      return isStreaming ? (call) => setCallTraits(call.requestMetadata, streaming) : undefined;
+    },
+  };
+}
+
+function isRegistered(address: string): boolean {
+  return address.startsWith("shoal:");
+}
+
+/** The name that a request's field has in TypeScript; `undefined` where it has none, or is one of many requests. */
+function fieldOf({ methodKind, input }: DescMethod, name: string): string | undefined {
+  if (methodKind === "client_streaming" || methodKind === "bidi_streaming") return undefined;
+  return input.fields.find((field) => field.name === name)?.localName;
+}
+
+function setKey(call: ClientCall, request: Message, name: string, isStreaming: boolean): void {
+  const value = (request as unknown as Record<string, unknown>)[name];
+  const hashKey = value === undefined || value === "" ? undefined : String(value);
+  setCallTraits(call.requestMetadata, { streaming: isStreaming, hashKey });
+}
