@@ -1,4 +1,4 @@
-import { address, duration, integer, type SettingsOf } from "@shoal/config";
+import { duration, integer, type SettingsOf, target } from "@shoal/config";
 import { serviceSettings } from "@shoal/runtime";
 
 /** The settings of the order service. */
@@ -6,13 +6,13 @@ export const declaredSettings = {
   ...serviceSettings("order", 50_053),
   userAddress: {
     env: "SHOAL_ORDER_USER_ADDRESS",
-    schema: address("127.0.0.1:50051"),
-    about: "Where the user service answers, HOST:PORT.",
+    schema: target("user", "127.0.0.1:50051"),
+    about: "Where the user service answers: HOST:PORT, or shoal:///user with a registry.",
   },
   inventoryAddress: {
     env: "SHOAL_ORDER_INVENTORY_ADDRESS",
-    schema: address("127.0.0.1:50052"),
-    about: "Where the inventory service answers, HOST:PORT.",
+    schema: target("inventory", "127.0.0.1:50052"),
+    about: "Where the inventory service answers: HOST:PORT, or shoal:///inventory with a registry.",
   },
   holdMs: {
     env: "SHOAL_ORDER_HOLD_MS",

@@ -23,15 +23,14 @@ const watchQueueLimit = 1_000;
 /** The order service and all its parts. */
 export const orderService: ServiceDefinition<OrderSettings> = {
   name: "order",
-  build: async ({ settings, lifecycle, log }) => {
+  build: async ({ settings, lifecycle, log, clientOptions }) => {
     const database = openDatabase<OrderTables>(settings.databaseUrl);
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
-    const { policies } = settings;
-    const users = createClient(UserService, { address: settings.userAddress, policies });
+    const users = createClient(UserService, { ...clientOptions, address: settings.userAddress });
     lifecycle.onStop("user client", () => users[Symbol.dispose]());
-    const inventory = createClient(InventoryService, { address: settings.inventoryAddress, policies });
+    const inventory = createClient(InventoryService, { ...clientOptions, address: settings.inventoryAddress });
     lifecycle.onStop("inventory client", () => inventory[Symbol.dispose]());
 
     const changes = new Broadcast<Order>(watchQueueLimit);

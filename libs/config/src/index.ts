@@ -1,2 +1,2 @@
-export { address, checkedText, duration, host, integer, logLevel, parsed, port, text } from "./kinds.ts";
+export { address, checkedText, duration, host, integer, logLevel, parsed, port, target, text } from "./kinds.ts";
 export { readSettings, type Setting, SettingsError, type SettingsOf } from "./settings.ts";

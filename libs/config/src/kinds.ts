@@ -52,13 +52,21 @@ export function logLevel(): z.ZodType<"trace" | "debug" | "info" | "warn" | "err
 
 /** Where a service answers: a host name or IP address, a colon and a port; IPv6 addresses in brackets. */
 export function address(fallback: string): z.ZodType<string, string | undefined> {
+  return z.string().default(fallback).refine(isAddress, "must be HOST:PORT");
+}
+
+/** Where the service `name` is called: an {@link address}, or `shoal:///<name>`, its instances as the registry names them. */
+export function target(name: string, fallback: string): z.ZodType<string, string | undefined> {
+  const registered = `shoal:///${name}`;
   return z
     .string()
     .default(fallback)
-    .refine((value) => {
-      const [, port] = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value) ?? [];
-      return Number(port) >= 1 && Number(port) <= 65_535;
-    }, "must be HOST:PORT");
+    .refine((value) => value === registered || isAddress(value), `must be HOST:PORT or ${registered}`);
+}
+
+function isAddress(value: string): boolean {
+  const [, port] = /^(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})$/.exec(value) ?? [];
+  return Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 /** What `parse` makes of the text: it throws an `Error` that says what is wrong. */

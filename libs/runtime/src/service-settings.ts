@@ -1,6 +1,8 @@
-import { checkedText, duration, host, logLevel, parsed, port, type Setting } from "@shoal/config";
+import { checkedText, duration, host, integer, logLevel, parsed, port, type Setting, text } from "@shoal/config";
+import { parseRegistryUrl } from "@shoal/discovery";
 import { type PolicyOverrides, parsePolicies } from "@shoal/rpc";
 import { parseDatabaseUrl } from "@shoal/storage";
+import { parseAdvertised } from "./announcement.ts";
 
 /** The settings that every service has. */
 export interface ServiceSettings {
@@ -10,6 +12,13 @@ export interface ServiceSettings {
   readonly databaseUrl: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
   readonly drainTimeoutMs: number;
+  /** The URL of the registry, or `none`. */
+  readonly registry: string;
+  /** `auto`, `HOST` or `HOST:PORT`. */
+  readonly advertise: string;
+  readonly zone: string;
+  readonly version: string;
+  readonly weight: number;
   /** For the service's own methods and for those that it calls. */
   readonly policies: PolicyOverrides;
 }
@@ -50,6 +59,31 @@ export function serviceSettings(
       env: `${prefix}DRAIN_TIMEOUT_MS`,
       schema: duration(10_000, 0, 600_000),
       about: "How long calls at work may take to finish when the service stops, in milliseconds.",
+    },
+    registry: {
+      env: `${prefix}REGISTRY`,
+      schema: checkedText("none", (value) => value === "none" || parseRegistryUrl(value)),
+      about: "Where services find each other: etcd://HOST:PORT, dns://…, local://HOST:PORT, static:…, or none.",
+    },
+    advertise: {
+      env: `${prefix}ADVERTISE`,
+      schema: checkedText("auto", parseAdvertised),
+      about: "Where others reach this instance, HOST or HOST:PORT; auto: where it listens, as the registry sees it.",
+    },
+    zone: {
+      env: `${prefix}ZONE`,
+      schema: text(""),
+      about: "The zone that it runs in: instances of the same zone are called first.",
+    },
+    version: {
+      env: `${prefix}VERSION`,
+      schema: text(""),
+      about: "What it announces as its version.",
+    },
+    weight: {
+      env: `${prefix}WEIGHT`,
+      schema: integer(100, 1, 1_000),
+      about: "Its share of the calls beside the other instances'.",
     },
     policies: {
       env: `${prefix}POLICIES`,

@@ -1,6 +1,8 @@
-import { type CallEnd, createServer, type ServerOptions } from "@shoal/rpc";
+import { type Instance, openRegistry, type Registry } from "@shoal/discovery";
+import { type CallEnd, type ClientOptions, createServer, type ServerOptions } from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
+import { announcementOf } from "./announcement.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 
@@ -10,6 +12,8 @@ export interface ServiceParts<S> {
   readonly log: Logger;
   /** Where to say what must be ended, as soon as it is begun. */
   readonly lifecycle: Lifecycle;
+  /** What its clients of other services are made with, besides their addresses. */
+  readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies">;
 }
 
 /** What a service serves, and what stands around its handlers. */
@@ -46,29 +50,54 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
-    const { policies } = settings;
+    const { policies, zone } = settings;
+    const registry = openSettingsRegistry(settings, log, lifecycle);
     // What was decided elsewhere than in the contracts should be seen.
     if (Object.keys(policies).length > 0) log.info({ policies }, "policies that are set otherwise than the contracts");
     const server = createServer({
-      ...(await definition.build({ settings, log, lifecycle })),
+      ...(await definition.build({ settings, log, lifecycle, clientOptions: { registry, zone, policies } })),
       policies,
       errorDomain: `shoal.${definition.name}`,
       onCallEnd: createCallLog(log),
     });
+    let announced: Instance | undefined;
     lifecycle.onStop("gRPC server", async () => {
-      const { forced } = await server.drain(settings.drainTimeoutMs);
+      const deregister = async () => {
+        if (announced !== undefined) await registry?.deregister(announced);
+      };
+      const { forced } = await server.drain(settings.drainTimeoutMs, deregister);
       if (forced)
         log.warn({ drainTimeoutMs: settings.drainTimeoutMs }, "calls were ended: they took too long to finish");
     });
     const grpcPort = await server.listen({ host: settings.host, port: settings.grpcPort }).catch((error) => {
       throw listenError(error, definition.name, "GRPC_PORT", settings.grpcPort);
     });
+    announced = await announcementOf(definition.name, settings, grpcPort);
+    if (registry !== undefined && announced !== undefined) await announce(registry, announced, log);
     admin.setReady(true);
     lifecycle.onStop("readiness", () => admin.setReady(false));
     return { grpcPort, adminPort: admin.port, stop: () => lifecycle.stop() };
   } catch (error) {
     await lifecycle.stop();
     throw error;
+  }
+}
+
+/** What the settings name; it is closed after everything that leans on it. */
+function openSettingsRegistry(settings: ServiceSettings, log: Logger, lifecycle: Lifecycle): Registry | undefined {
+  if (settings.registry === "none") return undefined;
+  const registry = openRegistry(settings.registry, { onProblem: (err) => log.warn({ err }, "registry") });
+  lifecycle.onStop("registry", () => registry.close());
+  return registry;
+}
+
+/** A registry that is away keeps no service from serving: it is announced there once it is back. */
+async function announce(registry: Registry, instance: Instance, log: Logger): Promise<void> {
+  try {
+    await registry.register(instance);
+    log.info({ instance }, "announced");
+  } catch (err) {
+    log.warn({ err, instance }, "the registry cannot be reached; it is tried again");
   }
 }
 
