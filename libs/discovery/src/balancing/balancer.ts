@@ -139,11 +139,13 @@ export class Balancer {
     if (outcome !== "neutral") member.failures.observe(outcome === "failure", now);
     if (streaming) return;
     const took = now - since;
-    // A call that did not succeed would have taken as long at least; how much longer nobody knows.
-    if (outcome !== "success" && took <= member.latency.read(now, this.#typicalMs)) return;
-    member.latency.observe(took, now);
     const expected = member.latency.read(now, this.#typicalMs);
-    this.#typicalMs += (expected - this.#typicalMs) * (this.#typicalMs === 0 ? 1 : typicalStep);
+    if (outcome === "success") member.latency.observe(took, now);
+    // Others would have taken as long at least, and how much longer nobody knows: they never make an endpoint look fast.
+    else if (outcome === "failure" || took > expected) member.latency.observe(Math.max(took, expected), now);
+    else return;
+    const learnt = member.latency.read(now, this.#typicalMs);
+    this.#typicalMs += (learnt - this.#typicalMs) * (this.#typicalMs === 0 ? 1 : typicalStep);
   }
 
   /** Divides those that may be called into near and far. */

@@ -1,9 +1,13 @@
+/** What part of what is typical an endpoint is hoped to take that has not been called for long. */
+const hope = 0.5;
+
 /**
  * How long calls take, in milliseconds, from what they took: a mean in which older ones count less and less, by
  * `exp(-age / decayMs)`, but which jumps at once to any duration above it. So it learns of trouble from one call, and
- * forgets it slowly. While nothing is heard it relaxes towards what is typical, for what it knew is then out of date.
+ * forgets it slowly. While nothing is heard it drifts towards half of what is typical of the others: what it knew is out
+ * of date, and without some hope nobody would ever look whether an endpoint that was slow still is.
  *
- * After the peak EWMA of Finagle's load balancer (Twitter), which relaxes towards 0 instead.
+ * After the peak EWMA of Finagle's load balancer (Twitter), which drifts towards 0 instead.
  */
 export class PeakEwma {
   readonly #decayMs: number;
@@ -15,9 +19,11 @@ export class PeakEwma {
     this.#decayMs = decayMs;
   }
 
-  /** What to expect at `now`, where `typical` is what to expect of an endpoint that nothing is known of. */
+  /** What to expect at `now`, where `typical` is what the others take: just that, when nothing is known. */
   read(now: number, typical: number): number {
-    return typical + (this.#value - typical) * this.#weightAt(now);
+    if (this.#at === Number.NEGATIVE_INFINITY) return typical;
+    const hoped = hope * typical;
+    return hoped + (this.#value - hoped) * this.#weightAt(now);
   }
 
   /** A call took `durationMs` and ended at `now`. */

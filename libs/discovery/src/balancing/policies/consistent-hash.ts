@@ -42,8 +42,8 @@ export class ConsistentHash implements Policy {
     // Mostly the key's own endpoint can take the call, and to find that needs no look at the others' load.
     const own = this.#nearest(key, anyone);
     if (own === undefined || (own.endpoint.inFlight === 0 && (!needsRoom || hasRoom(own)))) return own;
-    const bound = this.#boundByWeight();
-    const isBelow = ({ endpoint }: Member) => endpoint.inFlight < Math.ceil(bound * endpoint.weight);
+    const bound = this.#bound();
+    const isBelow = ({ endpoint }: Member) => endpoint.inFlight * this.#totalWeight < bound * endpoint.weight;
     if (!needsRoom) return this.#nearest(key, isBelow);
     return this.#nearest(key, (member) => isBelow(member) && hasRoom(member)) ?? this.#nearest(key, hasRoom);
   }
@@ -67,11 +67,11 @@ export class ConsistentHash implements Policy {
     return best;
   }
 
-  /** How many calls in flight, the new one counted, an endpoint may have for each unit of its weight. */
-  #boundByWeight(): number {
+  /** Times its part of the total weight: how many calls in flight, the new one counted, an endpoint may have. */
+  #bound(): number {
     let calls = 1;
     for (const { endpoint } of this.#members) calls += endpoint.inFlight;
-    return (boundedLoad * calls) / this.#totalWeight;
+    return boundedLoad * calls;
   }
 }
 

@@ -4,6 +4,8 @@ import { TwoChoices } from "./two-choices.ts";
 
 /** The least share of successes that is told apart: below it, an endpoint is no worse. */
 const leastSuccess = 0.05;
+/** The least latency that is told apart, in milliseconds: of a set that has answered nothing, calls in flight count. */
+const leastLatency = 0.01;
 /** How many times the usual cost is worth looking further for. */
 const tooDear = 3;
 
@@ -23,7 +25,7 @@ export function p2cEwma(typical: () => number, random: () => number): Policy {
   const cost = (member: Member, now: number): number => {
     const { oldest } = member.calls;
     const expected = member.latency.read(now, typical());
-    const latency = oldest === undefined ? expected : Math.max(expected, now - oldest.since);
+    const latency = Math.max(leastLatency, expected, oldest === undefined ? 0 : now - oldest.since);
     const success = Math.max(leastSuccess, 1 - member.failures.read(now));
     return (latency * (member.endpoint.inFlight + 1)) / (member.weightAt(now) * success * success);
   };
