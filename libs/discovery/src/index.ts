@@ -10,6 +10,11 @@ export {
 export { type BelievingOptions, believing, defaultBelievingOptions } from "./believing.ts";
 export type { DnsTarget } from "./drivers/dns/dns-target.ts";
 export {
+  createEtcdRegistry,
+  defaultEtcdRegistryOptions,
+  type EtcdRegistryOptions,
+} from "./drivers/etcd/etcd-registry.ts";
+export {
   createLocalRegistry,
   defaultLocalRegistryOptions,
   type LocalRegistryOptions,

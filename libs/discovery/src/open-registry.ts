@@ -1,4 +1,5 @@
 import { believing, defaultBelievingOptions } from "./believing.ts";
+import { createEtcdRegistry, defaultEtcdRegistryOptions } from "./drivers/etcd/etcd-registry.ts";
 import { createLocalRegistry } from "./drivers/local/local-registry.ts";
 import { createStaticRegistry } from "./drivers/static/static-registry.ts";
 import { type ProblemListener, warnOfProblem } from "./errors.ts";
@@ -9,13 +10,16 @@ import { parseRegistryUrl, type RegistryUrl } from "./registry-url.ts";
 export interface OpenRegistryOptions {
   /** As in {@link BelievingOptions}: how long an answer that is empty or much smaller is held, in milliseconds; 0: not. */
   readonly holdMs: number;
+  /** etcd: how long an instance stays announced after its process is gone, in milliseconds, 1,000 to 3,600,000. */
+  readonly ttlMs: number;
   /** Told of what no caller waits for, such as an entry of others that cannot be read, and is skipped. */
   readonly onProblem: ProblemListener;
 }
 
-/** A hold of 15 s; problems become warnings of the process. */
+/** A hold of 15 s, 10 s to live; problems become warnings of the process. */
 export const defaultOpenRegistryOptions: OpenRegistryOptions = Object.freeze({
   holdMs: defaultBelievingOptions.holdMs,
+  ttlMs: defaultEtcdRegistryOptions.ttlMs,
   onProblem: warnOfProblem,
 });
 
@@ -25,20 +29,21 @@ export const defaultOpenRegistryOptions: OpenRegistryOptions = Object.freeze({
  * closes it.
  */
 export function openRegistry(url: string, options: Partial<OpenRegistryOptions> = {}): Registry {
-  const { holdMs, onProblem } = { ...defaultOpenRegistryOptions, ...options };
+  const all = { ...defaultOpenRegistryOptions, ...options };
   const parsed = parseRegistryUrl(url);
-  const registry = openDriver(parsed, onProblem);
-  return parsed.driver === "static" ? registry : believing(registry, { holdMs });
+  const registry = openDriver(parsed, all);
+  return parsed.driver === "static" ? registry : believing(registry, { holdMs: all.holdMs });
 }
 
-function openDriver(url: RegistryUrl, onProblem: ProblemListener): Registry {
+function openDriver(url: RegistryUrl, { ttlMs, onProblem }: OpenRegistryOptions): Registry {
   switch (url.driver) {
     case "static":
       return createStaticRegistry(url.instances);
     case "local":
       return createLocalRegistry(url.at, { onProblem });
-    case "dns":
     case "etcd":
+      return createEtcdRegistry({ endpoints: url.endpoints, prefix: url.prefix, ttlMs, onProblem });
+    case "dns":
       throw new Error(`the driver ${url.driver} is not here yet`);
   }
 }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { formatAddress, type HostAndPort, parseAddress } from "./address.ts";
 import { type DnsTarget, parseDnsTarget } from "./drivers/dns/dns-target.ts";
 import { bareInstance, isServiceName } from "./instance.ts";
@@ -6,7 +7,12 @@ import type { Instance } from "./registry.ts";
 /** Where a registry is, and which driver speaks with it. */
 export type RegistryUrl =
   | { readonly driver: "static"; readonly instances: readonly Instance[] }
-  | { readonly driver: "dns"; readonly target: DnsTarget }
+  | {
+      readonly driver: "dns";
+      readonly target: DnsTarget;
+      /** `IP:PORT` of those to ask; none: the system's. */
+      readonly servers: readonly string[];
+    }
   | {
       readonly driver: "etcd";
       readonly endpoints: readonly HostAndPort[];
@@ -18,7 +24,7 @@ export type RegistryUrl =
 const forms = `expected one of
   static:order=127.0.0.1:50053,127.0.0.1:50054;user=127.0.0.1:50051
   dns://{service}.shoal.svc.cluster.local:50051
-  dns://_grpc._tcp.{service}.shoal.svc.cluster.local
+  dns://_grpc._tcp.{service}.shoal.svc.cluster.local[?server=IP:PORT,IP:PORT]
   etcd://HOST:PORT,HOST:PORT/PREFIX
   local://HOST:PORT`;
 
@@ -27,7 +33,8 @@ const forms = `expected one of
  *
  * - `static:SERVICE=HOST:PORT,HOST:PORT;SERVICE=HOST:PORT`
  * - `dns://NAME:PORT` for A and AAAA records, `dns://_PORTNAME._tcp.NAME` for SRV records; `{service}` stands for the
- *   service's name, and without it the name is each service's
+ *   service's name, and without it the name is each service's; `?server=IP:PORT,IP:PORT` names other servers to ask than
+ *   the system's
  * - `etcd://HOST:PORT,HOST:PORT/PREFIX`, the prefix `shoal` unless given
  * - `local://HOST:PORT`
  */
@@ -36,7 +43,7 @@ export function parseRegistryUrl(text: string): RegistryUrl {
     /^(?<scheme>static:|dns:\/\/|etcd:\/\/|local:\/\/)(?<rest>.*)$/.exec(text)?.groups ?? {};
   try {
     if (scheme === "static:") return { driver: "static", instances: rest.split(";").flatMap(parseService) };
-    if (scheme === "dns://") return { driver: "dns", target: parseDnsTarget(rest) };
+    if (scheme === "dns://") return parseDns(rest);
     if (scheme === "etcd://") return parseEtcd(rest);
     if (scheme === "local://") return { driver: "local", at: parseHostAndPort(rest) };
   } catch (error) {
@@ -50,6 +57,17 @@ function parseService(text: string): Instance[] {
   if (addresses === undefined || more.length > 0) throw new Error(`"${text}" must be SERVICE=HOST:PORT,HOST:PORT`);
   if (!isServiceName(service)) throw new Error(`"${service}" is not a service's name: lower case, a letter first`);
   return addresses.split(",").map((each) => bareInstance(service, formatAddress(parseHostAndPort(each))));
+}
+
+function parseDns(text: string): RegistryUrl {
+  const [name = "", option, ...more] = text.split("?");
+  const { list } = /^server=(?<list>.*)$/.exec(option ?? "")?.groups ?? {};
+  if ((option !== undefined && list === undefined) || more.length > 0)
+    throw new Error(`a dns URL takes no option but server`);
+  const servers = list === undefined ? [] : list.split(",");
+  for (const server of servers)
+    if (isIP(parseAddress(server)?.host ?? "") === 0) throw new Error(`"${server}" is not IP:PORT`);
+  return { driver: "dns", target: parseDnsTarget(name), servers };
 }
 
 function parseEtcd(text: string): RegistryUrl {

@@ -10,6 +10,7 @@ export {
 export { createTestDatabase, databaseServer, needsDatabaseServer } from "./database-servers.ts";
 export { type EtcdServer, needsEtcd, startEtcd } from "./etcd-servers.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
+export { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";
 export { until } from "./until.ts";
 export { VirtualClock } from "./virtual-clock.ts";

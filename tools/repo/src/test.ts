@@ -1,11 +1,14 @@
-// `npm test [-- nx options]`: runs every project's tests against a private MySQL-protocol server, and ends with the
-// line `N passed, N failed, N skipped`. Exit code 1 when anything failed, 130 when stopped by a signal.
+// `npm test [-- nx options]`: runs every project's tests, against a private MySQL-protocol server and with etcd where they
+// can be had, and ends with the line `N passed, N failed, N skipped`. Exit code 1 when anything failed, 130 when stopped
+// by a signal.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { findDatabaseServerBinary, startDatabaseServer } from "@shoal/testkit/database-server-process";
+import { findEtcdBinary } from "@shoal/testkit/etcd-binary";
 import { installDatabaseServer } from "./database-server-install.ts";
+import { fetchEtcd } from "./etcd-install.ts";
 import { onParentGone } from "./parent.ts";
 import { formatCounts, noTests, readCounts, sumCounts, summaryPath, type TestCounts } from "./test-counts.ts";
 import { packageFolders, toolEnvironment, workspaceRoot } from "./workspace.ts";
@@ -34,9 +37,10 @@ async function main(): Promise<TestCounts> {
     return failure;
   }
   try {
-    const counts = await runTests(server, process.argv.slice(2));
-    if (server !== undefined || process.env["CI"] !== "true") return counts;
-    console.error("In CI a MySQL-protocol server is required: this run fails without one.");
+    const etcd = provideEtcd();
+    const counts = await runTests(server, etcd, process.argv.slice(2));
+    if (process.env["CI"] !== "true" || (server !== undefined && etcd !== undefined)) return counts;
+    console.error("In CI a MySQL-protocol server and etcd are required: this run fails without them.");
     return sumCounts([counts, failure]);
   } finally {
     await server?.stop();
@@ -59,8 +63,21 @@ async function provideServer(): Promise<Server | undefined> {
   return undefined;
 }
 
+/** The path of etcd's program; undefined where there can be none. */
+function provideEtcd(): string | undefined {
+  const wanted = process.env["SHOAL_TEST_ETCD"] !== "absent";
+  const binary = findEtcdBinary() ?? (wanted && fetchEtcd() ? findEtcdBinary() : undefined);
+  if (binary === undefined) console.log("etcd tests are skipped: no etcd. Install it, or name it in SHOAL_TEST_ETCD.");
+  else console.log(`etcd tests run with ${binary}.`);
+  return binary;
+}
+
 /** Runs the tests through nx and sums up the projects' counts: those that ran, and those out of the cache. */
-async function runTests(server: Server | undefined, nxOptions: readonly string[]): Promise<TestCounts> {
+async function runTests(
+  server: Server | undefined,
+  etcd: string | undefined,
+  nxOptions: readonly string[],
+): Promise<TestCounts> {
   const summaries = packageFolders().map((folder) => join(workspaceRoot, folder));
   for (const project of summaries) rmSync(join(project, summaryPath), { force: true });
   const exitCode = await runNx(["run-many", "-t", "test", "--parallel=2", ...nxOptions], {
@@ -71,6 +88,7 @@ async function runTests(server: Server | undefined, nxOptions: readonly string[]
     // The URL differs from run to run, so it is no part of what nx caches by; whether there is a server is.
     SHOAL_TEST_MYSQL: server === undefined ? "absent" : "available",
     SHOAL_TEST_MYSQL_URL: server?.url ?? "",
+    SHOAL_TEST_ETCD: etcd ?? "absent",
   });
   const counts = summaries.map(readCounts).filter((each) => each !== undefined);
   const total = sumCounts(counts);

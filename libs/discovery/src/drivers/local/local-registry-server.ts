@@ -3,8 +3,9 @@ import { createServer, type Socket } from "node:net";
 import { formatAddress } from "../../address.ts";
 import { asError } from "../../errors.ts";
 import { instanceKey } from "../../instance.ts";
+import { LineReader } from "../../line-reader.ts";
 import type { Instance } from "../../registry.ts";
-import { LineReader, type LocalMessage, type LocalRequest, maxRequestLength, readRequest } from "./protocol.ts";
+import { type LocalMessage, type LocalRequest, maxRequestLength, readRequest } from "./protocol.ts";
 
 /** Where a {@link LocalRegistryServer} listens. */
 export interface LocalRegistryServerOptions {

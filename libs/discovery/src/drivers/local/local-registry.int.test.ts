@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { until } from "@shoal/testkit";
 import { parseAddress } from "../../address.ts";
-import { bareInstance, instanceKey } from "../../instance.ts";
+import { announcer } from "../../announcer.contract.ts";
+import { bareInstance } from "../../instance.ts";
 import { Recorder } from "../../recorder.contract.ts";
 import { type RegistryDriver, testAnnouncing, testChanging, testWatching } from "../../registry.contract.ts";
-import type { Instance, Registry } from "../../registry.ts";
+import type { Registry } from "../../registry.ts";
 import { createLocalRegistry, type LocalRegistryOptions } from "./local-registry.ts";
 import { createLocalRegistryServer } from "./local-registry-server.ts";
 
@@ -27,20 +28,7 @@ const driver: RegistryDriver = {
   carriesAll: true,
   async open(t, instances) {
     const server = await createLocalRegistryServer();
-    const announcer = open(t, server.address);
-    const announced = new Map<string, Instance>();
-    const change = async (wanted: readonly Instance[]) => {
-      const keys = new Set(wanted.map(instanceKey));
-      for (const [key, instance] of announced) {
-        if (keys.has(key)) continue;
-        announced.delete(key);
-        await announcer.deregister(instance);
-      }
-      for (const instance of wanted) {
-        announced.set(instanceKey(instance), instance);
-        await announcer.register(instance);
-      }
-    };
+    const change = announcer(open(t, server.address));
     await change(instances);
     t.after(() => server.close());
     return { url: `local://${server.address}`, connect: () => open(t, server.address), change };

@@ -3,9 +3,10 @@ import { formatAddress, type HostAndPort } from "../../address.ts";
 import { backoffMs } from "../../backoff.ts";
 import { asError, type ProblemListener, registryClosed, registryUnavailable, warnOfProblem } from "../../errors.ts";
 import { instanceKey, isServiceName, readInstance } from "../../instance.ts";
+import { LineReader } from "../../line-reader.ts";
 import type { Instance, Registry, RegistryListener } from "../../registry.ts";
 import { Watchers } from "../../watchers.ts";
-import { LineReader, type LocalRequest, maxMessageLength, readMessage } from "./protocol.ts";
+import { type LocalRequest, maxMessageLength, readMessage } from "./protocol.ts";
 
 /** How a client of the local registry behaves. */
 export interface LocalRegistryOptions {

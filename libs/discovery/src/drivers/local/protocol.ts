@@ -44,23 +44,3 @@ function readObject(line: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null) throw new Error("not an object");
   return value as Record<string, unknown>;
 }
-
-/** Cuts a stream of text into lines. */
-export class LineReader {
-  readonly #maxLength: number;
-  #rest = "";
-
-  constructor(maxLength: number) {
-    this.#maxLength = maxLength;
-  }
-
-  /** The lines that `text` completes, without their ends. Throws an `Error` at a line that is too long. */
-  push(text: string): readonly string[] {
-    const lines = text.split("\n");
-    lines[0] = this.#rest + lines[0];
-    if (lines.some((line) => line.length > this.#maxLength))
-      throw new Error(`a line is longer than ${this.#maxLength} characters`);
-    this.#rest = lines.pop() ?? "";
-    return lines;
-  }
-}
