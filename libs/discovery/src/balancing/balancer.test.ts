@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { balancingPolicies } from "./options.ts";
-import { balancerOf, endpoints, randomFrom, unary } from "./testing.ts";
+import { balancerOf, endpoint, endpoints, randomFrom, unary } from "./testing.ts";
 
 for (const policy of balancingPolicies) {
   test(`${policy}: nobody is chosen where nobody is ready, and the only one where there is one`, () => {
@@ -51,4 +51,128 @@ test("a call ends once, whatever it is told after that", () => {
   call?.abandon();
   call?.started();
   assert.equal(only.inFlight, 0);
+});
+
+test("an abandoned call leaves no trace: neither of load, nor of latency, nor of failure", () => {
+  const { balancer, clock } = balancerOf({ policy: "p2c_ewma" });
+  const [a, b] = endpoints(2);
+  assert.ok(a && b);
+  balancer.update([a, b]);
+  const counts = new Map<unknown, number>();
+  for (let call = 0; call < 1_000; call += 1) {
+    const pending = balancer.pick(unary);
+    if (pending?.endpoint === a && call % 2 === 0) {
+      clock.now += 1_000;
+      pending.abandon();
+      continue;
+    }
+    clock.now += 10;
+    pending?.end("success");
+    counts.set(pending?.endpoint, (counts.get(pending?.endpoint) ?? 0) + 1);
+  }
+  assert.equal(a.inFlight + b.inFlight, 0);
+  assert.ok((counts.get(a) ?? 0) > 150, `${counts.get(a)} calls of a were not abandoned, ${counts.get(b)} of b`);
+});
+
+const near = { zone: "near" };
+const far = { zone: "far" };
+
+/** How much of 4,000 calls goes to endpoints of the zone `near`; they end at once. */
+function nearShare(balancer: ReturnType<typeof balancerOf>["balancer"], hashKeys = false): number {
+  let count = 0;
+  for (let call = 0; call < 4_000; call += 1) {
+    const pending = balancer.pick({ streaming: false, hashKey: hashKeys ? `key-${call}` : undefined });
+    if (pending?.endpoint.zone === "near") count += 1;
+    pending?.end("success");
+  }
+  return count / 4_000;
+}
+
+for (const policy of balancingPolicies) {
+  test(`${policy}: calls stay in the zone while enough of it can be called, then leave it in proportion`, () => {
+    const { balancer } = balancerOf({ policy, zone: "near" });
+    const locals = endpoints(10, near);
+    const others = endpoints(10, far).map((one, index) => endpoint(`b${index}`, { ...far, weight: one.weight }));
+    const known = [...locals, ...others];
+    for (const [ready, share] of [
+      [10, 1],
+      [8, 1],
+      [5, 0.7],
+      [2, 0.28],
+      [0, 0],
+    ] as const) {
+      balancer.update([...locals.slice(0, ready), ...others], known);
+      const stays = nearShare(balancer, policy === "consistent_hash");
+      assert.ok(Math.abs(stays - share) < 0.03, `${ready} of 10 ready: ${stays}`);
+    }
+    balancer.update(locals.slice(0, 1), known);
+    assert.equal(nearShare(balancer), 1);
+  });
+
+  test(`${policy}: calls leave the zone while nobody in it has room, and queue in it when nobody has any`, () => {
+    const { balancer } = balancerOf({ policy, zone: "near" });
+    const [local, other] = [endpoint("a", near), endpoint("b", far)];
+    balancer.update([local, other]);
+    assert.equal(balancer.pick(unary)?.endpoint, local);
+    local.hasRoom = () => false;
+    assert.equal(balancer.pick(unary)?.endpoint, other);
+    other.hasRoom = () => false;
+    assert.equal(balancer.pick(unary)?.endpoint, local);
+  });
+}
+
+test("ejected endpoints are as good as not ready, as far as the zone goes", () => {
+  const { balancer, clock } = balancerOf({ policy: "round_robin", zone: "near" });
+  const locals = endpoints(2, near);
+  const others = [endpoint("b0", far), endpoint("b1", far)];
+  balancer.update([...locals, ...others]);
+  for (let call = 0; call < 100; call += 1) {
+    clock.now += 1;
+    const pending = balancer.pick(unary);
+    pending?.end(pending.endpoint === locals[0] ? "failure" : "success");
+  }
+  assert.ok(Math.abs(nearShare(balancer) - 0.7) < 0.03);
+});
+
+test("without a zone of its own a client calls all zones alike", () => {
+  const { balancer } = balancerOf({ policy: "round_robin" });
+  balancer.update([endpoint("a", near), endpoint("b", far)]);
+  assert.equal(nearShare(balancer), 0.5);
+});
+
+test("slow start counts from when an endpoint came to be known, where nobody says when it began", () => {
+  const { balancer, clock } = balancerOf({ policy: "weighted_round_robin", slowStartMs: 10_000 });
+  const [first, second, third] = [endpoint("a"), endpoint("b"), endpoint("c", { startedAt: 9_999_999_999_999 })];
+  const countOf = (one: typeof first) => {
+    const chosen = Array.from({ length: 1_000 }, () => balancer.pick(unary)?.endpoint);
+    return chosen.filter((other) => other === one).length;
+  };
+  balancer.update([first], [first, second]);
+  clock.now += 1_000;
+  balancer.update([first, second], [first, second]);
+  assert.ok(Math.abs(countOf(second) - 500) <= 1, "known from the beginning, connected later");
+  balancer.update([first, second, third]);
+  assert.ok(countOf(third) < 60, "began in the future, by this clock");
+  clock.now += 10_000;
+  assert.ok(Math.abs(countOf(third) - 333) <= 2);
+});
+
+test("two with the same calls, times and random numbers choose the same", () => {
+  for (const policy of balancingPolicies) {
+    const run = () => {
+      const { balancer, clock } = balancerOf({ policy }, 11);
+      balancer.update(endpoints(20));
+      return Array.from({ length: 500 }, (_, call) => {
+        clock.now += 3;
+        const pending = balancer.pick({ streaming: false, hashKey: `key-${call % 7}` });
+        if (call % 3 !== 0) pending?.end(call % 5 === 0 ? "failure" : "success");
+        return pending?.endpoint.address;
+      });
+    };
+    assert.deepEqual(run(), run(), policy);
+  }
+});
+
+test("options out of range are refused by name", () => {
+  assert.throws(() => balancerOf({ slowStartMs: -1 }), /^RangeError: slowStartMs /);
 });
