@@ -21,7 +21,8 @@ stock adds up. Exit code 0 when it does.
   --help             show this
 
 Run it while nobody else orders or loads the same products. SHOAL_DEMO_USER_ADDRESS, SHOAL_DEMO_INVENTORY_ADDRESS and
-SHOAL_DEMO_ORDER_ADDRESS say where the system answers (127.0.0.1:50051, :50052 and :50053).`;
+SHOAL_DEMO_ORDER_ADDRESS say where the system answers (127.0.0.1:50051, :50052 and :50053). With SHOAL_DEMO_REGISTRY,
+such as local://127.0.0.1:50050, it finds the services there, and spreads its calls over all their instances.`;
 
 /** Reads the command line; throws an `Error` that says what is wrong with it. */
 export function readArguments(args: readonly string[]): DemoArguments {

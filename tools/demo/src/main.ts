@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { styleText } from "node:util";
-import { readSettings, SettingsError } from "@shoal/config";
+import { SettingsError } from "@shoal/config";
 import { AppError, newId } from "@shoal/kernel";
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type DemoArguments, readArguments, usage } from "./arguments.ts";
@@ -11,7 +11,7 @@ import { parseCatalogue } from "./catalogue.ts";
 import { DemoError } from "./demo-error.ts";
 import { scarcestOf } from "./order-plan.ts";
 import { runDemo } from "./run-demo.ts";
-import { declaredSettings } from "./settings.ts";
+import { demoSettings } from "./settings.ts";
 import { formatSummary } from "./summary.ts";
 import { connect } from "./system.ts";
 
@@ -41,9 +41,9 @@ try {
 
 /** Runs the demo and prints what it found; answers whether stock adds up. */
 async function demo({ orders, users, seed, catalogue }: DemoArguments): Promise<boolean> {
-  const addresses = readSettings("SHOAL_DEMO_", declaredSettings, process.env);
+  const settings = demoSettings(process.env);
   const products = await readCatalogue(catalogue);
-  using system = await connect(addresses, stop.signal);
+  await using system = await connect(settings, stop.signal);
   const runId = newId();
   const counts = [products.length, users, orders].map((count) => count.toLocaleString("en"));
   console.log(`Run ${runId}: ${counts[0]} products, ${counts[1]} users, ${counts[2]} orders`);

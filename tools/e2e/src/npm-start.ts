@@ -27,13 +27,16 @@ export interface NpmStart {
   interrupt(): Promise<number | null>;
 }
 
-/** Every service on a port that the system chooses. */
-export const anyPorts: Readonly<Record<string, string>> = Object.fromEntries(
-  ["USER", "INVENTORY", "ORDER"].flatMap((name) => [
-    [`SHOAL_${name}_GRPC_PORT`, "0"],
-    [`SHOAL_${name}_ADMIN_PORT`, "0"],
-  ]),
-);
+/** Every service, and the registry, on a port that the system chooses. */
+export const anyPorts: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["USER", "INVENTORY", "ORDER"].flatMap((name) => [
+      [`SHOAL_${name}_GRPC_PORT`, "0"],
+      [`SHOAL_${name}_ADMIN_PORT`, "0"],
+    ]),
+  ),
+  SHOAL_REGISTRY_PORT: "0",
+};
 
 /** Runs `npm start -- <args>` as a person does, on any free ports, with data and logs in `home`. */
 export function npmStart(

@@ -41,7 +41,12 @@ writeFileSync(database, String(starts + 1));
 
 const [grpcPort, adminPort] = await Promise.all([listen(setting("GRPC_PORT")), listen(setting("ADMIN_PORT"))]);
 const others = Object.entries(process.env).filter(([key]) => key.startsWith("SHOAL_") && key.endsWith("_ADDRESS"));
-log("info", "ready", { others: Object.fromEntries(others), starts: starts + 1, at: Date.now() });
+log("info", "ready", {
+  others: Object.fromEntries(others),
+  registry: setting("REGISTRY"),
+  starts: starts + 1,
+  at: Date.now(),
+});
 process.send?.({ type: "ready", service: name, grpcPort, adminPort });
 
 function listen(port: string): Promise<number> {

@@ -9,19 +9,64 @@ import { LaunchError } from "./launch-error.ts";
 import type { ServiceEnd } from "./service-process.ts";
 import type { ServiceSpec } from "./services.ts";
 
-test("starts each service once those that it calls are ready, and tells it their addresses", async (t) => {
+test("starts each service once those that it calls are ready, and tells it where they are found", async (t) => {
   const { home, launched } = await start(t);
   const user = lines(home, "user").find(({ msg }) => msg === "ready");
   const order = lines(home, "order").find(({ msg }) => msg === "ready");
   assert.ok(order.at >= user.at);
   assert.deepEqual(order.others, {
-    SHOAL_ORDER_USER_ADDRESS: launched.service("user").grpcAddress,
-    SHOAL_ORDER_INVENTORY_ADDRESS: launched.service("inventory").grpcAddress,
+    SHOAL_ORDER_USER_ADDRESS: "shoal:///user",
+    SHOAL_ORDER_INVENTORY_ADDRESS: "shoal:///inventory",
   });
+  assert.equal(order.registry, launched.registryUrl);
   for (const { grpcAddress, adminAddress } of launched.services) {
     await assertListens(grpcAddress);
     await assertListens(adminAddress);
   }
+});
+
+test("without a registry a service gets the addresses of those that it calls", async (t) => {
+  const { home, launched } = await start(t, { env: { SHOAL_ORDER_REGISTRY: "none" } });
+  const order = lines(home, "order").find(({ msg }) => msg === "ready");
+  assert.deepEqual(order.others, {
+    SHOAL_ORDER_USER_ADDRESS: launched.service("user").grpcAddress,
+    SHOAL_ORDER_INVENTORY_ADDRESS: launched.service("inventory").grpcAddress,
+  });
+});
+
+test("several instances of a service: the first has its port, the others any, and all stop", async (t) => {
+  const scale = new Map([
+    ["inventory", 2],
+    ["order", 3],
+  ]);
+  const { home, launched } = await start(t, { scale });
+  assert.deepEqual(
+    launched.services.map(({ name, service }) => [name, service]),
+    [
+      ["user", "user"],
+      ["inventory", "inventory"],
+      ["inventory-2", "inventory"],
+      ["order", "order"],
+      ["order-2", "order"],
+      ["order-3", "order"],
+    ],
+  );
+  for (const { grpcAddress } of launched.services) await assertListens(grpcAddress);
+  assert.equal(new Set(launched.services.map(({ grpcAddress }) => grpcAddress)).size, 6);
+  const pids = launched.services.map(({ pid }) => pid);
+  await launched.stop();
+  for (const pid of pids) assert.throws(() => process.kill(pid, 0));
+  assert.ok(lines(home, "order-3").some(({ msg }) => msg === "stopped"));
+});
+
+test("a registry's port that is in use is named with the setting that changes it", async (t) => {
+  const { launched } = await start(t);
+  const port = new URL(launched.registryUrl).port;
+  await assert.rejects(
+    start(t, { env: { SHOAL_REGISTRY_PORT: port } }),
+    /in use by another program; .*SHOAL_REGISTRY_PORT/,
+  );
+  await assert.rejects(start(t, { env: { SHOAL_REGISTRY_PORT: "x" } }), /must be a port from 0 to 65535, not "x"/);
 });
 
 test("what the caller's environment sets wins, and an empty value counts as not set", async (t) => {
@@ -150,7 +195,7 @@ async function start(t: TestContext, options: LaunchOptions = {}): Promise<{ hom
     ...options,
     home,
     services: [fixture(folder, "user"), fixture(folder, "inventory"), fixture(folder, "order", "user", "inventory")],
-    env: { PATH: process.env["PATH"], ...ports, ...options.env },
+    env: { PATH: process.env["PATH"], SHOAL_REGISTRY_PORT: "0", ...ports, ...options.env },
   });
   t.after(() => launched.stop());
   return { home, launched };

@@ -7,11 +7,13 @@ export interface LaunchOptions extends Partial<StackOptions> {}
 
 /** Services that run, until they are stopped. */
 export interface Launched {
-  /** In the order of the list: user, inventory, order. */
+  /** All instances, in the order of the list: user, inventory, order. */
   readonly services: readonly ServiceAddress[];
-  /** Throws an `Error` for a name that none has. */
+  /** Where the services find each other: what `openRegistry` takes. */
+  readonly registryUrl: string;
+  /** An instance by its name: `order` is the first one, `order-2` the second. Throws an `Error` for a name that none has. */
   service(name: string): ServiceAddress;
-  /** Starts a service that has died again, at the same addresses. */
+  /** Starts an instance that has died again, at the same addresses. */
   restart(name: string): Promise<ServiceAddress>;
   /** Drains and stops all. Never rejects. */
   stop(): Promise<void>;
@@ -25,14 +27,16 @@ export function homeOf(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * Starts the services of Shoal, each in a process of its own, and resolves when all take calls. Defaults: all services,
- * this process's environment, `.shoal/` (or SHOAL_HOME), earlier data kept, events untold. Rejects with a
+ * Starts the services of Shoal, each in a process of its own, and resolves when all take calls. Defaults: all services, one
+ * instance of each, this process's environment, `.shoal/` (or SHOAL_HOME), earlier data kept, events untold. Rejects with a
  * `LaunchError`, with nothing left running. The caller stops it; if this process ends without, the services stop.
  */
 export async function launch(options: LaunchOptions = {}): Promise<Launched> {
   const stack = createStack(options);
   await stack.start();
+  const { registryUrl = "" } = stack;
   return {
+    registryUrl,
     get services() {
       return stack.addresses;
     },
@@ -53,6 +57,7 @@ export function createStack(options: LaunchOptions): Stack {
   const ignore = () => {};
   return new Stack({
     services: services as readonly ServiceSpec[],
+    scale: new Map(),
     home: homeOf(env),
     fresh: false,
     onReady: ignore,

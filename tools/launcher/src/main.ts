@@ -1,7 +1,7 @@
-// `npm start [-- --fresh]`: runs all services on this machine until Ctrl-C. Exit code 0 after an orderly stop, 1 when a
+// `npm start [-- --fresh --scale SERVICE=N]`: runs all services on this machine until Ctrl-C. Exit code 0 after an orderly stop, 1 when a
 // service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
-import { parseArgs } from "node:util";
 import { onParentGone } from "@shoal/tools-repo/parent";
+import { type LauncherArguments, readArguments } from "./arguments.ts";
 import { createStack, homeOf } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import * as report from "./report.ts";
@@ -10,24 +10,29 @@ import { services } from "./services.ts";
 
 const usage = `npm start [-- options]: starts every service of Shoal on this machine; Ctrl-C stops them.
 
-  --fresh   delete the data of earlier runs first; a database set by SHOAL_<SERVICE>_DATABASE_URL is kept
-  --help    show this
+  --fresh             delete the data of earlier runs first; a database set by SHOAL_<SERVICE>_DATABASE_URL is kept
+  --scale order=3     run so many instances of a service, 1 to 20; may be given for each service. An instance that dies
+                      is started again while another one of its service is there.
+  --help              show this
 
 Every service takes its settings from the environment, such as SHOAL_ORDER_GRPC_PORT=6000 or
 SHOAL_USER_DATABASE_URL=mysql://user:password@127.0.0.1:3306/users. SHOAL_HOME is the folder for
-data and logs, .shoal in the repository unless set.`;
+data and logs, .shoal in the repository unless set. The services find each other in a registry
+on port 50050, or SHOAL_REGISTRY_PORT.`;
 
-const { fresh } = readArguments();
+const { fresh, scale } = argumentsOrExit();
 const began = performance.now();
 const home = homeOf(process.env);
 const stack = createStack({
   home,
   fresh,
+  scale,
   onReady: report.reportReady,
   onWarning: report.reportWarning,
   onDeath: (end) => {
     report.reportDeath(end);
-    void stop(1);
+    if (stack.othersOf(end.service).length > 0) void replace(end.service);
+    else void stop(1);
   },
   onWait: report.reportWait,
 });
@@ -49,7 +54,7 @@ try {
   await stack.start();
   const kept = services.filter(({ name }) => fresh && hasOwnDatabase(name, process.env));
   for (const { name } of kept) report.reportKept(name);
-  report.reportRunning(stack.addresses, home, performance.now() - began);
+  report.reportRunning(stack.addresses, { home, registryUrl: stack.registryUrl, tookMs: performance.now() - began });
 } catch (error) {
   if (exitCode === undefined) {
     report.reportTrouble(error instanceof LaunchError ? error.message : String((error as Error)?.stack ?? error));
@@ -67,10 +72,19 @@ async function stop(code: number): Promise<void> {
   process.exit(code);
 }
 
-function readArguments(): { readonly fresh: boolean } {
+/** Starts an instance again. One that cannot be is given up, and the others of its service go on. */
+async function replace(name: string): Promise<void> {
   try {
-    const { values } = parseArgs({ options: { fresh: { type: "boolean" }, help: { type: "boolean", short: "h" } } });
-    if (values.help !== true) return { fresh: values.fresh === true };
+    await stack.restart(name);
+  } catch (error) {
+    if (exitCode === undefined) report.reportTrouble(`${(error as Error).message}\n${name} is left out.`);
+  }
+}
+
+function argumentsOrExit(): LauncherArguments {
+  try {
+    const read = readArguments(process.argv.slice(2), services);
+    if (!read.help) return read;
     console.log(usage);
     process.exit(0);
   } catch (error) {

@@ -37,7 +37,14 @@ export function reportKept(service: string): void {
 }
 
 /** The addresses, a call to try, and the line that says that all is up. */
-export function reportRunning(services: readonly ServiceAddress[], home: string, startedInMs: number): void {
+export function reportRunning(
+  services: readonly ServiceAddress[],
+  {
+    home,
+    registryUrl,
+    tookMs,
+  }: { readonly home: string; readonly registryUrl: string | undefined; readonly tookMs: number },
+): void {
   const rows = services.map(({ name, grpcAddress, adminAddress, pid }) => [
     name,
     grpcAddress,
@@ -47,8 +54,8 @@ export function reportRunning(services: readonly ServiceAddress[], home: string,
   console.log(`\n${table([["service", "gRPC", "admin", "process"], ...rows])}\n`);
   const user = services.find(({ name }) => name === "user");
   if (user !== undefined) console.log(`Try it:\n${styleText("bold", exampleCall(user.grpcAddress))}\n`);
-  console.log(`Data and logs are in ${home}. Ctrl-C stops.`);
-  console.log(`${styleText("green", "shoal is ready")} (${seconds(startedInMs)})`);
+  console.log(`The registry is ${registryUrl}. Data and logs are in ${home}. Ctrl-C stops.`);
+  console.log(`${styleText("green", "shoal is ready")} (${seconds(tookMs)})`);
 }
 
 export function reportStopping(): void {

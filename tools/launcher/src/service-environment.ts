@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { LaunchError } from "./launch-error.ts";
 import type { ServiceSpec } from "./services.ts";
 
 /** What a service's settings are taken from. */
@@ -9,22 +10,41 @@ export interface ServiceEnvironmentOptions {
   readonly dataDirectory: string;
   /** `HOST:PORT` of the services that it calls, by name. */
   readonly addresses: ReadonlyMap<string, string>;
+  /** Where they find each other, unless the caller's environment says otherwise. */
+  readonly registryUrl: string;
 }
 
-/** The environment of a service's process. */
-export function serviceEnvironment(spec: ServiceSpec, options: ServiceEnvironmentOptions): NodeJS.ProcessEnv {
-  const { env, dataDirectory, addresses } = options;
+/**
+ * The environment of the process of a service's `number`th instance. The ports are the first one's; the others take any
+ * that are free. With a registry they look for each other there, else at each other's addresses.
+ */
+export function serviceEnvironment(
+  spec: ServiceSpec,
+  number: number,
+  options: ServiceEnvironmentOptions,
+): NodeJS.ProcessEnv {
+  const { env, dataDirectory, addresses, registryUrl } = options;
   const prefix = prefixOf(spec.name);
   const defaults: Record<string, string> = {
     [`${prefix}GRPC_PORT`]: String(spec.grpcPort),
     [`${prefix}DATABASE_URL`]: `sqlite:${join(dataDirectory, `${spec.name}.db`)}`,
+    [`${prefix}REGISTRY`]: registryUrl,
   };
   for (const callee of spec.calls) {
-    const address = addresses.get(callee);
+    const address = env[`${prefix}REGISTRY`] === "none" ? addresses.get(callee) : `shoal:///${callee}`;
     if (address !== undefined) defaults[`${prefix}${callee.toUpperCase()}_ADDRESS`] = address;
   }
   const unset = Object.entries(defaults).filter(([name]) => !env[name]);
-  return { ...env, ...Object.fromEntries(unset) };
+  const anyPorts = { [`${prefix}GRPC_PORT`]: "0", [`${prefix}ADMIN_PORT`]: "0" };
+  return { ...env, ...Object.fromEntries(unset), ...(number > 1 && anyPorts) };
+}
+
+/** Where the registry listens that the launcher brings along: SHOAL_REGISTRY_PORT, else 50050; 0: the system chooses. */
+export function registryPort(env: NodeJS.ProcessEnv): number {
+  const text = env["SHOAL_REGISTRY_PORT"] || "50050";
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65_535) return port;
+  throw new LaunchError(`SHOAL_REGISTRY_PORT must be a port from 0 to 65535, not "${text}".`);
 }
 
 /** Whether the caller's environment says where a service keeps its state, so that it is not among the launcher's data. */

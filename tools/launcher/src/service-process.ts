@@ -95,6 +95,11 @@ export class ServiceProcess {
     return this.#child.pid;
   }
 
+  /** Whether it has not ended. */
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** Asks it to drain and stop, and ends it when it has not within `timeoutMs`. Answers whether it had to be. */
   async stop(timeoutMs: number): Promise<{ readonly forced: boolean }> {
     let forced = false;

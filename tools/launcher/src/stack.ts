@@ -1,7 +1,8 @@
+import { createLocalRegistryServer, type LocalRegistryServer } from "@shoal/discovery";
 import { type Home, openHome, type ServiceRecord } from "./home.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { LogLine } from "./log-line.ts";
-import { reachableHost, serviceEnvironment, stopTimeoutMs } from "./service-environment.ts";
+import { reachableHost, registryPort, serviceEnvironment, stopTimeoutMs } from "./service-environment.ts";
 import { type ServiceEnd, ServiceProcess } from "./service-process.ts";
 import { repositoryRoot, type ServiceSpec } from "./services.ts";
 
@@ -9,6 +10,8 @@ import { repositoryRoot, type ServiceSpec } from "./services.ts";
 export interface StackOptions {
   /** Callees before their callers. */
   readonly services: readonly ServiceSpec[];
+  /** How many instances of a service there are, by its name; one of those that are not named. */
+  readonly scale: ReadonlyMap<string, number>;
   /** The folder for data and logs, for this stack alone. */
   readonly home: string;
   /** Where the services' settings come from. */
@@ -24,9 +27,11 @@ export interface StackOptions {
   readonly onWait: (services: readonly ServiceRecord[]) => void;
 }
 
-/** A service that takes calls. */
+/** An instance of a service that takes calls. */
 export interface ServiceAddress {
+  /** The service's name for its first instance; the others are `order-2`, `order-3` and so on. */
   readonly name: string;
+  readonly service: string;
   readonly pid: number;
   /** `HOST:PORT` for gRPC. */
   readonly grpcAddress: string;
@@ -36,29 +41,58 @@ export interface ServiceAddress {
   readonly startedInMs: number;
 }
 
+/** An instance of a service, running or not. */
+interface InstanceSpec {
+  readonly name: string;
+  readonly service: ServiceSpec;
+  /** From 1. */
+  readonly number: number;
+}
+
 /** How long a service may take until it takes calls, in milliseconds. */
 const readyTimeoutMs = 60_000;
 
 /**
- * All services, each in a process of its own. States: new → starting → running → stopped; a start that fails, or is
+ * All services, each instance in a process of its own, and the registry that they find each other in. States: new → starting → running → stopped; a start that fails, or is
  * stopped, goes to stopped.
  */
 export class Stack {
   readonly #options: StackOptions;
+  readonly #instances: readonly InstanceSpec[];
   readonly #stopAsked = new AbortController();
   readonly #processes = new Map<string, ServiceProcess>();
   readonly #addresses = new Map<string, ServiceAddress>();
   #home: Home | undefined;
+  #registry: LocalRegistryServer | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: StackOptions) {
     this.#options = options;
+    this.#instances = options.services.flatMap((service) =>
+      Array.from({ length: options.scale.get(service.name) ?? 1 }, (_, index) => ({
+        name: index === 0 ? service.name : `${service.name}-${index + 1}`,
+        service,
+        number: index + 1,
+      })),
+    );
   }
 
-  /** The services that have become ready, in the order of the list. */
+  /** The instances that have become ready, in the order of the list. */
   get addresses(): readonly ServiceAddress[] {
-    return this.#options.services.flatMap(({ name }) => this.#addresses.get(name) ?? []);
+    return this.#instances.flatMap(({ name }) => this.#addresses.get(name) ?? []);
+  }
+
+  /** The instances of the same service as `name`, itself left out, that run. */
+  othersOf(name: string): readonly ServiceAddress[] {
+    const service = this.#instances.find((instance) => instance.name === name)?.service.name;
+    const others = this.addresses.filter((address) => address.service === service && address.name !== name);
+    return others.filter((other) => this.#processes.get(other.name)?.running === true);
+  }
+
+  /** The URL of the registry that the services find each other in, once it runs. */
+  get registryUrl(): string | undefined {
+    return this.#registry && `local://${this.#registry.address}`;
   }
 
   /**
@@ -70,14 +104,14 @@ export class Stack {
     return this.#starting;
   }
 
-  /** Starts a service that has died again, where it was. */
+  /** Starts an instance that has died again, where it was. */
   async restart(name: string): Promise<ServiceAddress> {
     const before = this.#addresses.get(name);
-    const spec = this.#options.services.find((service) => service.name === name);
-    if (before === undefined || spec === undefined) throw new Error(`${name} has not been started`);
+    const instance = this.#instances.find((one) => one.name === name);
+    if (before === undefined || instance === undefined) throw new Error(`${name} has not been started`);
     await this.#processes.get(name)?.ended;
-    const variable = `SHOAL_${name.toUpperCase()}_`;
-    return await this.#startService(spec, {
+    const variable = `SHOAL_${instance.service.name.toUpperCase()}_`;
+    return await this.#startInstance(instance, {
       [`${variable}GRPC_PORT`]: portOf(before.grpcAddress),
       [`${variable}ADMIN_PORT`]: portOf(before.adminAddress),
     });
@@ -101,15 +135,17 @@ export class Stack {
     const { signal } = this.#stopAsked;
     signal.throwIfAborted();
     this.#home = await openHome(home, { fresh, onWait, signal });
-    const ready = new Map<string, Promise<ServiceAddress>>();
-    for (const spec of services) {
-      const callees = Promise.all(spec.calls.map((name) => ready.get(name)));
-      ready.set(
-        spec.name,
-        callees.then(() => this.#startService(spec)),
-      );
-    }
+    const ready = new Map<string, Promise<unknown>>();
     try {
+      this.#registry = await startRegistry(registryPort(this.#options.env));
+      for (const { name, calls } of services) {
+        const callees = Promise.all(calls.map((callee) => ready.get(callee)));
+        const instances = this.#instances.filter(({ service }) => service.name === name);
+        ready.set(
+          name,
+          callees.then(() => Promise.all(instances.map((instance) => this.#startInstance(instance)))),
+        );
+      }
       await Promise.all(ready.values());
     } catch (error) {
       const reason = signal.aborted ? signal.reason : error;
@@ -119,29 +155,32 @@ export class Stack {
     }
   }
 
-  async #startService(spec: ServiceSpec, environment: NodeJS.ProcessEnv = {}): Promise<ServiceAddress> {
+  async #startInstance(instance: InstanceSpec, environment: NodeJS.ProcessEnv = {}): Promise<ServiceAddress> {
     const { env, onReady, onWarning } = this.#options;
-    const { name, entry } = spec;
+    const { name, service: spec, number } = instance;
     const { signal } = this.#stopAsked;
+    const { registryUrl } = this;
     const home = this.#home;
     signal.throwIfAborted();
-    if (home === undefined) throw new Error("the stack is not running");
+    if (home === undefined || registryUrl === undefined) throw new Error("the stack is not running");
     const began = performance.now();
     const addresses = new Map(this.addresses.map((service) => [service.name, service.grpcAddress]));
+    const { dataDirectory } = home;
     const service = new ServiceProcess({
       name,
-      entry,
+      entry: spec.entry,
       cwd: repositoryRoot,
-      env: { ...serviceEnvironment(spec, { env, dataDirectory: home.dataDirectory, addresses }), ...environment },
+      env: { ...serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl }), ...environment },
       logFile: home.logFile(name),
       onWarning: (line) => onWarning(name, line),
     });
     this.#processes.set(name, service);
     home.record(this.#records());
     const { grpcPort, adminPort } = await this.#untilReady(service);
-    const host = reachableHost(name, env);
+    const host = reachableHost(spec.name, env);
     const address: ServiceAddress = {
       name,
+      service: spec.name,
       pid: service.pid ?? 0,
       grpcAddress: `${host}:${grpcPort}`,
       adminAddress: `${host}:${adminPort}`,
@@ -191,28 +230,44 @@ export class Stack {
     const { services, env, onWarning } = this.#options;
     this.#stopAsked.abort(new LaunchError("The start was interrupted."));
     const stopped = new Map<string, Promise<void>>();
+    const stopInstance = async (name: string, service: string) => {
+      const { forced } = (await this.#processes.get(name)?.stop(stopTimeoutMs(service, env))) ?? { forced: false };
+      if (forced) onWarning(name, { level: "warn", message: "did not stop in time and was ended" });
+    };
     for (const { name } of services.toReversed()) {
-      const service = this.#processes.get(name);
       const callers = services.filter(({ calls }) => calls.includes(name)).map((caller) => stopped.get(caller.name));
+      const instances = this.#instances.filter(({ service }) => service.name === name);
       stopped.set(
         name,
-        Promise.all(callers).then(async () => {
-          if (service === undefined) return;
-          const { forced } = await service.stop(stopTimeoutMs(name, env));
-          if (forced) onWarning(name, { level: "warn", message: "did not stop in time and was ended" });
-        }),
+        Promise.all(callers)
+          .then(() => Promise.all(instances.map((instance) => stopInstance(instance.name, name))))
+          .then(() => undefined),
       );
     }
     await Promise.all(stopped.values());
+    await this.#registry?.close();
+    this.#registry = undefined;
     this.#home?.close();
     this.#home = undefined;
   }
 
   #records(): ServiceRecord[] {
-    return this.#options.services.flatMap(({ name, entry }) => {
+    return this.#instances.flatMap(({ name, service: { entry } }) => {
       const pid = this.#processes.get(name)?.pid;
       return pid === undefined ? [] : [{ name, pid, entry }];
     });
+  }
+}
+
+async function startRegistry(port: number): Promise<LocalRegistryServer> {
+  try {
+    return await createLocalRegistryServer({ host: "127.0.0.1", port });
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
+    throw new LaunchError(
+      `Port ${port}, where the services would find each other, is in use by another program; stop that, or set SHOAL_REGISTRY_PORT to a free port.`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readArguments } from "./arguments.ts";
+import { services } from "./services.ts";
+
+const read = (...args: string[]) => readArguments(args, services);
+
+test("one instance of each service, and data is kept, unless told otherwise", () => {
+  assert.deepEqual(read(), { fresh: false, scale: new Map(), help: false });
+  assert.deepEqual(read("--fresh", "--scale", "order=3", "--scale=user=2"), {
+    fresh: true,
+    scale: new Map([
+      ["order", 3],
+      ["user", 2],
+    ]),
+    help: false,
+  });
+});
+
+test("a scale that cannot be is refused with what can", () => {
+  for (const text of ["order", "order=", "order=0", "order=21", "order=x", "=3", "order=-1"])
+    assert.throws(() => read("--scale", text), /SERVICE=N with N from 1 to 20, such as order=3, not/);
+  assert.throws(() => read("--scale", "ordr=3"), /no service ordr; there are user, inventory, order/);
+  assert.throws(() => read("--scales"), /--scales/);
+});
