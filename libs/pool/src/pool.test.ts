@@ -146,6 +146,21 @@ test("asks a member for its limit before each lending, and serves those who wait
   assert.equal(pool.tryAcquire(), undefined);
 });
 
+test("a member whose limit has shrunk is lent no more, and when it grows unsaid nobody is overtaken", async () => {
+  const clock = new VirtualClock();
+  let limit = 3;
+  const { pool } = testedPool(clock, { max: 1, concurrency: () => limit });
+  await pool.acquire();
+  const second = pool.tryAcquire();
+  limit = 2;
+  assert.equal(pool.tryAcquire(), undefined);
+  const waiting = pool.acquire();
+  limit = 3;
+  assert.equal(pool.tryAcquire(), undefined, "another waits");
+  second?.release();
+  assert.equal((await waiting).member, second?.member);
+});
+
 test("a full queue refuses at once, and tells who holds what there is", async () => {
   const clock = new VirtualClock();
   const { pool, events } = testedPool(clock, { name: "order database", max: 1, maxWaiters: 1 });

@@ -65,7 +65,8 @@ export class Pool<M> {
     this.#members = new Members(this.#options);
     this.#waiters = new WaiterQueue({ clock, timers, acquireTimeoutMs, refuse: this.#refusal.bind(this) });
     this.#owner = { returned: (lease, broken, detail) => this.#returned(lease, broken, detail) };
-    this.#grow(0);
+    // Once its maker has it: what opens a member may want to speak of the pool.
+    queueMicrotask(() => this.#grow(0));
   }
 
   /** The pool's figures now. */
