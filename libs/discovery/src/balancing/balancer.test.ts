@@ -121,6 +121,23 @@ for (const policy of balancingPolicies) {
   });
 }
 
+test("consistent_hash: a key stays where it is while some keys leave the zone", () => {
+  const { balancer } = balancerOf({ policy: "consistent_hash", zone: "near" });
+  const known = [...endpoints(4, near), endpoint("b", far)];
+  balancer.update(known.slice(2), known);
+  const owners = new Set<string>();
+  for (let key = 0; key < 50; key += 1) {
+    const chosen = Array.from({ length: 10 }, () => {
+      const pending = balancer.pick({ streaming: false, hashKey: `key-${key}` });
+      pending?.end("success");
+      return pending?.endpoint.address ?? "";
+    });
+    assert.equal(new Set(chosen).size, 1, `key ${key}`);
+    owners.add(chosen[0] ?? "");
+  }
+  assert.equal(owners.size, 3);
+});
+
 test("ejected endpoints are as good as not ready, as far as the zone goes", () => {
   const { balancer, clock } = balancerOf({ policy: "round_robin", zone: "near" });
   const locals = endpoints(2, near);
@@ -147,6 +164,7 @@ test("slow start counts from when an endpoint came to be known, where nobody say
     const chosen = Array.from({ length: 1_000 }, () => balancer.pick(unary)?.endpoint);
     return chosen.filter((other) => other === one).length;
   };
+  balancer.update([]);
   balancer.update([first], [first, second]);
   clock.now += 1_000;
   balancer.update([first, second], [first, second]);

@@ -140,10 +140,9 @@ export class Balancer {
     if (streaming) return;
     const took = now - since;
     const expected = member.latency.read(now, this.#typicalMs);
-    if (outcome === "success") member.latency.observe(took, now);
-    // Others would have taken as long at least, and how much longer nobody knows: they never make an endpoint look fast.
-    else if (outcome === "failure" || took > expected) member.latency.observe(Math.max(took, expected), now);
-    else return;
+    // Unless it succeeded, it would have taken as long at least, and nobody knows how much longer: no call that fails or
+    // is cancelled makes an endpoint look fast.
+    member.latency.observe(outcome === "success" ? took : Math.max(took, expected), now);
     const learnt = member.latency.read(now, this.#typicalMs);
     this.#typicalMs += (learnt - this.#typicalMs) * (this.#typicalMs === 0 ? 1 : typicalStep);
   }

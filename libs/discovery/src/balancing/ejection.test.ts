@@ -17,11 +17,11 @@ function worldOf(count: number, change: Partial<BalancingOptions> = {}, seed = 1
   balancer.update(all);
   const [first] = all;
   assert.ok(first);
-  /** So many calls, a millisecond apart; how many go to whom. */
-  const call = (calls: number, outcomeOf: (endpoint: Endpoint) => Outcome): Map<Endpoint, number> => {
+  /** So many calls, one after the other; how many go to whom. */
+  const call = (calls: number, outcomeOf: (endpoint: Endpoint) => Outcome, paceMs = 1): Map<Endpoint, number> => {
     const counts = new Map<Endpoint, number>();
     for (let turn = 0; turn < calls; turn += 1) {
-      clock.now += 1;
+      clock.now += paceMs;
       const pending = balancer.pick(unary);
       assert.ok(pending);
       counts.set(pending.endpoint, (counts.get(pending.endpoint) ?? 0) + 1);
@@ -59,29 +59,50 @@ test("of one, none is ever out", () => {
   assert.equal(call(10, () => "failure").get(first), 10);
 });
 
-test("one that fails in part is out when it has clearly more failures than the others", () => {
+test("one that fails every other call is out, though it never fails twice in a row", () => {
   for (let seed = 1; seed <= 10; seed += 1) {
     const random = randomFrom(seed);
-    const { first, call } = worldOf(5, {}, seed);
-    // Never so many in a row that the streak decides.
-    call(1_000, (endpoint) => (random() < (endpoint === first ? 0.5 : 0.05) ? "failure" : "success"));
-    const after = call(500, () => "success");
+    const { first, call, well } = worldOf(5, {}, seed);
+    let turn = 0;
+    call(500, (endpoint) => {
+      if (endpoint !== first) return random() < 0.05 ? "failure" : "success";
+      turn += 1;
+      return turn % 2 === 0 ? "failure" : "success";
+    });
+    const after = call(500, well);
     assert.equal(after.get(first), undefined, `seed ${seed}`);
     assert.equal(after.size, 4, `seed ${seed}`);
   }
 });
 
+test("nobody is judged where there is nobody to compare with", () => {
+  const { balancer, all, clock } = worldOf(3, { policy: "consistent_hash" });
+  let owner: Endpoint | undefined;
+  for (let turn = 0; turn < 200; turn += 1) {
+    clock.now += 1;
+    const pending = balancer.pick({ streaming: false, hashKey: "the only key" });
+    owner ??= pending?.endpoint;
+    assert.equal(pending?.endpoint, owner);
+    pending?.end("failure");
+  }
+  assert.ok(owner !== undefined && all.includes(owner));
+});
+
 for (const share of [0.05, 0.3, 0.5, 0.8, 1]) {
   test(`none is out when ${share * 100} % of the calls fail wherever they go, from one moment on`, () => {
-    for (let seed = 1; seed <= 10; seed += 1) {
+    for (let seed = 1; seed <= 20; seed += 1) {
       for (const policy of ["round_robin", "p2c_ewma"] as const) {
-        const random = randomFrom(seed);
-        const { all, balancer, call, clock, well } = worldOf(10, { policy }, seed);
-        call(2_000, well);
-        call(20_000, () => (random() < share ? "failure" : "success"));
-        clock.now += 1;
-        const held = Array.from({ length: 400 }, () => balancer.pick(unary));
-        assert.deepEqual(new Set(held.map((pending) => pending?.endpoint)), new Set(all), `seed ${seed}, ${policy}`);
+        // From very many calls in the window to hardly enough to judge by.
+        for (const paceMs of [1, 40]) {
+          const random = randomFrom(seed);
+          const { all, balancer, call, clock, well } = worldOf(10, { policy }, seed);
+          call(2_000, well, paceMs);
+          call(5_000, () => (random() < share ? "failure" : "success"), paceMs);
+          clock.now += 1;
+          const held = Array.from({ length: 400 }, () => balancer.pick(unary));
+          const what = `seed ${seed}, ${policy}, ${paceMs} ms`;
+          assert.deepEqual(new Set(held.map((pending) => pending?.endpoint)), new Set(all), what);
+        }
       }
     }
   });
@@ -131,6 +152,31 @@ test("comes back after as many successful probes as asked for, one at a time", (
     }
     pending.end("success");
   }
+  assert.equal(call(40, well).get(first), 10);
+});
+
+test("of several that are out each has a probe of its own, and only one", () => {
+  const { balancer, clock, all, call } = worldOf(6);
+  const bad = all.slice(0, 2);
+  call(300, (endpoint) => (bad.includes(endpoint) ? "failure" : "success"));
+  clock.now += firstMs;
+  const probes = [balancer.pick(unary), balancer.pick(unary)];
+  assert.deepEqual(new Set(probes.map((probe) => probe?.endpoint)), new Set(bad));
+  for (let turn = 0; turn < 20; turn += 1) assert.ok(!bad.includes(balancer.pick(unary)?.endpoint as Endpoint));
+});
+
+test("who is back is judged by what it does then", () => {
+  const { clock, first, call, failing, well } = worldOf(4);
+  call(60, failing(first));
+  clock.now += firstMs;
+  call(3, well);
+  let failures = 0;
+  call(40, (endpoint) => {
+    if (endpoint !== first || failures > 0) return "success";
+    failures += 1;
+    return "failure";
+  });
+  assert.equal(failures, 1);
   assert.equal(call(40, well).get(first), 10);
 });
 

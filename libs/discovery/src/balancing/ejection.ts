@@ -8,9 +8,9 @@ import { type Exile, Standing } from "./standing.ts";
 /** By how much the share of failures has to be above that of the others, at least. */
 const clearlyAbove = 0.2;
 /** And by how many standard deviations of the difference that chance makes. */
-const deviations = 4;
+const deviations = 5;
 /** A streak is an outlier's when chance makes one as long less often than this, where calls fail as the others' do. */
-const chance = 1e-6;
+const chance = 1e-8;
 /** How much longer than asked for an ejection lasts at random, lest all clients come back at once. */
 const jitter = 0.2;
 

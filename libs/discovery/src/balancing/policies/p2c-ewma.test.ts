@@ -69,19 +69,37 @@ test("who stops answering is known to be slow before any of its calls has ended"
   assert.ok(toHanging <= 4, `${toHanging} calls went to it`);
 });
 
-test("of two that have answered nothing, the one whose call is older has none of the next", () => {
+test("one call that goes on for long weighs more than many that have just begun", () => {
   const { balancer, clock } = balancerOf(options);
-  const [a, b] = endpoints(2);
-  assert.ok(a && b);
-  balancer.update([a, b]);
-  const first = balancer.pick(unary);
-  const second = balancer.pick(unary);
-  assert.notEqual(second?.endpoint, first?.endpoint);
-  clock.now += 100;
-  second?.end("success");
-  // What the second took is as old as the first is now, but the first goes on.
-  clock.now += 100;
-  assert.equal(balancer.pick(unary)?.endpoint, second?.endpoint);
+  const all = endpoints(2);
+  const [stuck, busy] = all;
+  assert.ok(stuck && busy);
+  balancer.update(all);
+  callInTurn({ balancer, clock }, 100, () => ({ tookMs: 10, outcome: "success" }));
+  stuck.hasRoom = () => true;
+  busy.hasRoom = () => false;
+  balancer.pick(unary);
+  clock.now += 200;
+  busy.hasRoom = () => true;
+  for (let call = 0; call < 10; call += 1) assert.equal(balancer.pick(unary)?.endpoint, busy, `call ${call}`);
+});
+
+test("who fails is not better for calls that say nothing between", () => {
+  const { balancer, clock } = balancerOf(options);
+  const all = endpoints(5);
+  balancer.update(all);
+  let toFailing = 0;
+  for (let call = 0; call < 5_000; call += 1) {
+    const pending = balancer.pick(unary);
+    clock.now += 10;
+    assert.ok(pending);
+    if (pending.endpoint !== all[0]) pending.end("success");
+    else {
+      toFailing += 1;
+      pending.end(toFailing % 4 === 0 ? "failure" : "neutral");
+    }
+  }
+  assert.ok(toFailing < 150, `${toFailing} of 5,000`);
 });
 
 test("an endpoint that nothing is known of is taken to be like the others, not fast", () => {

@@ -77,3 +77,12 @@ test("a weight that is changed counts from the next update on", () => {
   const chosen = Array.from({ length: 400 }, () => balancer.pick(unary)?.endpoint);
   assert.ok(Math.abs(chosen.filter((one) => one === a).length - 300) <= 3);
 });
+
+test("clients begin with different endpoints", () => {
+  const firsts = Array.from({ length: 50 }, (_, seed) => {
+    const { balancer } = balancerOf(options, seed);
+    balancer.update(endpoints(10));
+    return balancer.pick(unary)?.endpoint.address;
+  });
+  assert.ok(new Set(firsts).size > 5);
+});
