@@ -345,6 +345,7 @@ test("draining ends opens and checks, and waits until all is closed", async () =
       await closing.promise;
     },
   });
+  await clock.advance(0);
   let drained = false;
   const draining = pool.drain(0).then(() => {
     drained = true;
