@@ -13,13 +13,13 @@ export interface Belief {
  * Whoever is new in an answer is believed at once; only that someone is gone can be doubted. States:
  *
  * - *unasked*, until the first answer, which is believed whatever it is. → trusting
- * - *trusting*: the answer is at least half as large as the largest of the last `holdMs`. Exactly the answer is told.
- *   A smaller one → doubting
- * - *doubting*: the answer is smaller than that. It is told together with all who left within the last `holdMs`.
- *   An answer that has grown to the half, or time, in which the larger answers go out of memory → trusting
+ * - *trusting*: exactly the answer is told. One that is less than half as large as the largest of the last `holdMs`
+ *   → doubting
+ * - *doubting*: the answer is told together with all who left within the last `holdMs`. When it is as large again as the
+ *   largest of that time, or nobody is left to hold → trusting
  *
- * So a registry that loses its content all at once, or piece by piece, within `holdMs` takes nobody's callees away, and
- * nobody who left is told for longer than `holdMs`.
+ * So a registry that loses its content all at once, or piece by piece, and gets it back piece by piece, within `holdMs`
+ * takes nobody's callees away; and nobody who left is told for longer than `holdMs`.
  *
  * What counts is addresses: an instance that came back under a new id at its address has not left. Of several at one
  * address the one that started last is told, for they cannot all be there.
@@ -32,6 +32,7 @@ export class Caution {
   readonly #left = new Map<string, { readonly instance: Instance; readonly at: number }>();
   /** Sizes of earlier answers that are no older than `holdMs`: each larger than those after it, which it outshines. */
   readonly #sizes: { readonly size: number; readonly until: number }[] = [];
+  #doubting = false;
 
   constructor(holdMs: number) {
     this.#holdMs = holdMs;
@@ -63,12 +64,14 @@ export class Caution {
       this.#left.delete(address);
     }
     while ((this.#sizes[0]?.until ?? Number.POSITIVE_INFINITY) <= oldest) this.#sizes.shift();
-    const largest = this.#sizes[0];
     const instances = [...answer.values()];
-    if (largest === undefined || answer.size * 2 >= largest.size) return { instances, until: undefined };
+    const [largest] = this.#sizes;
     const [firstToForget] = this.#left.values();
+    const enough = (largest?.size ?? 0) / (this.#doubting ? 1 : 2);
+    this.#doubting = answer.size < enough && firstToForget !== undefined;
+    if (!this.#doubting || !largest || !firstToForget) return { instances, until: undefined };
     for (const { instance } of this.#left.values()) instances.push(instance);
-    return { instances, until: Math.min(largest.until, firstToForget?.at ?? largest.until) + this.#holdMs };
+    return { instances, until: Math.min(largest.until, firstToForget.at) + this.#holdMs };
   }
 }
 

@@ -1,10 +1,10 @@
 // A process of its own, for tests: `node fixture-registry-client.ts visit URL` announces, watches, closes and must end by
-// itself then; `... announce URL ADDRESS` announces an instance of `order` until it is killed, and sends "announced".
+// itself then; `... announce URL ADDRESS TTL_MS` announces an instance of `order` until it is killed, and sends "announced".
 import { bareInstance } from "./instance.ts";
 import { openRegistry } from "./open-registry.ts";
 
-const [, , what, url = "", address = "127.0.0.1:9"] = process.argv;
-const registry = openRegistry(url);
+const [, , what, url = "", address = "127.0.0.1:9", ttlMs = "10000"] = process.argv;
+const registry = openRegistry(url, { ttlMs: Number(ttlMs) });
 await registry.register(bareInstance("order", address));
 // The channel to the parent is not what is to keep the process.
 process.channel?.unref();

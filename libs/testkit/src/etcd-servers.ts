@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -34,6 +34,8 @@ export interface EtcdServer {
   /** Calls its JSON gateway, such as `/v3/kv/range`. Rejects when it refuses, or does not answer within 5 s. */
   call(path: string, body: object): Promise<unknown>;
 }
+
+const startTimeoutMs = 10_000;
 
 // Keeps etcd for as long as its own standard input is open, so that it ends with the test process, however that ends.
 // `kept` on it lets the data be; anything else removes them.
@@ -73,17 +75,27 @@ export async function startEtcd(t: { after(end: () => Promise<void>): void }): P
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const port = await freePort();
+  let port = 0;
   const call = (path: string, body: object) => post(`http://127.0.0.1:${port}${path}`, body);
   const start = async () => {
+    if (running !== undefined) throw new Error("this etcd is running: kill it before it is started again");
     await run(port);
-    await until("etcd answers", () => call("/v3/kv/range", { key: "AA==" })).catch((error: Error) => {
+    await until("etcd answers", () => call("/v3/kv/range", { key: "AA==" }), startTimeoutMs).catch(async (error) => {
+      await end("kept");
       const said = readFileSync(log, "utf8").split("\n").slice(-10).join("\n");
       throw new Error(`${binary} does not start: ${error.message}\n${said}`);
     });
   };
-  writeFileSync(log, "");
-  await start();
+  for (let attempt = 1; ; attempt++) {
+    port = await freePort();
+    try {
+      await start();
+      break;
+    } catch (error) {
+      // Somebody else may have taken the port meanwhile.
+      if (attempt === 3) throw error;
+    }
+  }
   return {
     address: `127.0.0.1:${port}`,
     kill: () => end("kept"),
