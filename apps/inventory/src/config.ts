@@ -1,8 +1,9 @@
 import { duration, type SettingsOf } from "@shoal/config";
-import { serviceSettings } from "@shoal/runtime";
+import { databaseSetting, serviceSettings } from "@shoal/runtime";
 
 /** The settings of the inventory service. */
 export const declaredSettings = {
+  ...databaseSetting("inventory"),
   ...serviceSettings("inventory", 50_052),
   sweepIntervalMs: {
     env: "SHOAL_INVENTORY_SWEEP_INTERVAL_MS",

@@ -1,8 +1,9 @@
 import { duration, integer, type SettingsOf, target } from "@shoal/config";
-import { serviceSettings } from "@shoal/runtime";
+import { databaseSetting, serviceSettings } from "@shoal/runtime";
 
 /** The settings of the order service. */
 export const declaredSettings = {
+  ...databaseSetting("order"),
   ...serviceSettings("order", 50_053),
   userAddress: {
     env: "SHOAL_ORDER_USER_ADDRESS",

@@ -1,6 +1,7 @@
 import { newId, systemClock } from "@shoal/kernel";
-import type { ServiceDefinition, ServiceSettings } from "@shoal/runtime";
+import type { ServiceDefinition } from "@shoal/runtime";
 import { migrate, openDatabase } from "@shoal/storage";
+import type { UserSettings } from "./config.ts";
 import { createUsers } from "./domain/users.ts";
 import { userHandlers } from "./handlers.ts";
 import { migrations } from "./store/migrations.ts";
@@ -8,7 +9,7 @@ import type { UserTables } from "./store/sql-user-store.ts";
 import { createSqlUserStore } from "./store/sql-user-store.ts";
 
 /** The user service and all its parts. */
-export const userService: ServiceDefinition<ServiceSettings> = {
+export const userService: ServiceDefinition<UserSettings> = {
   name: "user",
   build: async ({ settings, lifecycle }) => {
     const database = openDatabase<UserTables>(settings.databaseUrl);

@@ -1,4 +1,5 @@
 export { Metadata } from "@grpc/grpc-js";
+export type { Balancing, BalancingSettings } from "./client/balancing.ts";
 export {
   type Client,
   type ClientCallEnd,
@@ -9,6 +10,7 @@ export {
 } from "./client/client.ts";
 export type { CallOptions, ClientContext } from "./client/client-call.ts";
 export { serverDraining, statusOf } from "./errors.ts";
+export { sendableMetadata } from "./metadata.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export {

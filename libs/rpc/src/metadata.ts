@@ -63,3 +63,15 @@ export function requireSendable(metadata: Metadata): void {
       throw new TypeError(`metadata: ${key} can have one value only; set it instead of adding to it`);
   }
 }
+
+/** Set by HTTP/2 or gRPC of whoever sends, beside what {@link requireSendable} refuses. */
+const ofTheSender: ReadonlySet<string> = new Set(["accept", "accept-encoding", "date", "server", "user-agent"]);
+
+/** A copy of what was received that can be sent on: without what speaks of the connection, of the sender, and gRPC's own. */
+export function sendableMetadata(received: Metadata): Metadata {
+  const copy = received.clone();
+  for (const key of Object.keys(received.getMap()))
+    if (notMetadata.has(key) || ofTheSender.has(key) || key.startsWith("grpc-") || key.startsWith(":"))
+      copy.remove(key);
+  return copy;
+}

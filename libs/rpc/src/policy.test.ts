@@ -77,7 +77,9 @@ test("overrides that cannot be used say what is wrong", () => {
 test("attempts become gRPC's service config", () => {
   const hedging = { maxAttempts: 2, delayMs: 25, nonFatalCodes: ["UNAVAILABLE"] };
   const users = policiesOf(UserService, { [get]: { retry: undefined, hedging } });
-  const { methodConfig } = serviceConfigOf(users, { round_robin: {} }) as { methodConfig: { name: { method: string }[] }[] };
+  const { methodConfig } = serviceConfigOf(users, { round_robin: {} }) as {
+    methodConfig: { name: { method: string }[] }[];
+  };
   const of = (method: string) => methodConfig.find(({ name }) => name[0]?.method === method);
   assert.deepEqual(of("GetUser"), {
     name: [{ service: "shoal.user.v1.UserService", method: "GetUser" }],

@@ -7,7 +7,7 @@ import type { ReadyMessage } from "./run-service.ts";
 
 /** A service that does what its environment tells it to. */
 const program = `
-  import { runService, serviceSettings } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+  import { databaseSetting, runService, serviceSettings } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
   await runService({
     name: "fixture",
     build: async ({ lifecycle }) => {
@@ -17,7 +17,7 @@ const program = `
       lifecycle.onStop("part", () => console.log("part ended"));
       return { services: [] };
     },
-  }, serviceSettings("fixture", 0));
+  }, { ...serviceSettings("fixture", 0), ...databaseSetting("fixture") });
 `;
 
 function start(t: TestContext, env: Record<string, string> = {}) {

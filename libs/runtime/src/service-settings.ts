@@ -9,7 +9,6 @@ export interface ServiceSettings {
   readonly host: string;
   readonly grpcPort: number;
   readonly adminPort: number;
-  readonly databaseUrl: string;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
   readonly drainTimeoutMs: number;
   /** The URL of the registry, or `none`. */
@@ -44,11 +43,6 @@ export function serviceSettings(
       env: `${prefix}ADMIN_PORT`,
       schema: port(grpcPort + 1_000),
       about: "The port for /healthz and /readyz; 0 lets the system choose.",
-    },
-    databaseUrl: {
-      env: `${prefix}DATABASE_URL`,
-      schema: checkedText(`sqlite:.shoal/${name}.db`, parseDatabaseUrl),
-      about: "Where the state is kept: sqlite:PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE.",
     },
     logLevel: {
       env: `${prefix}LOG_LEVEL`,
@@ -89,6 +83,17 @@ export function serviceSettings(
       env: `${prefix}POLICIES`,
       schema: parsed("{}", parsePolicies),
       about: 'What is otherwise than the contracts say, as JSON: {"/package.Service/Method": {"timeout": "2s"}}.',
+    },
+  };
+}
+
+/** The setting of a service that keeps state: `SHOAL_<NAME>_DATABASE_URL`. */
+export function databaseSetting(name: string): { readonly databaseUrl: Setting<string> } {
+  return {
+    databaseUrl: {
+      env: `SHOAL_${name.toUpperCase()}_DATABASE_URL`,
+      schema: checkedText(`sqlite:.shoal/${name}.db`, parseDatabaseUrl),
+      about: "Where the state is kept: sqlite:PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE.",
     },
   };
 }
