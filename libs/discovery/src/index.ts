@@ -8,6 +8,7 @@ export {
   type EjectionOptions,
 } from "./balancing/options.ts";
 export { type BelievingOptions, believing, defaultBelievingOptions } from "./believing.ts";
+export { createDnsRegistry, type DnsRegistryOptions, defaultDnsRegistryOptions } from "./drivers/dns/dns-registry.ts";
 export type { DnsTarget } from "./drivers/dns/dns-target.ts";
 export {
   createEtcdRegistry,

@@ -1,4 +1,5 @@
 import { believing, defaultBelievingOptions } from "./believing.ts";
+import { createDnsRegistry } from "./drivers/dns/dns-registry.ts";
 import { createEtcdRegistry, defaultEtcdRegistryOptions } from "./drivers/etcd/etcd-registry.ts";
 import { createLocalRegistry } from "./drivers/local/local-registry.ts";
 import { createStaticRegistry } from "./drivers/static/static-registry.ts";
@@ -44,6 +45,6 @@ function openDriver(url: RegistryUrl, { ttlMs, onProblem }: OpenRegistryOptions)
     case "etcd":
       return createEtcdRegistry({ endpoints: url.endpoints, prefix: url.prefix, ttlMs, onProblem });
     case "dns":
-      throw new Error(`the driver ${url.driver} is not here yet`);
+      return createDnsRegistry({ target: url.target, servers: url.servers });
   }
 }

@@ -32,7 +32,7 @@ export interface RegistryDriver {
 
 const one = bareInstance("order", "127.0.0.1:50053");
 const two = bareInstance("order", "127.0.0.2:50053");
-const other = bareInstance("user", "127.0.0.1:50051");
+const other = bareInstance("user", "127.0.0.9:50053");
 const full: Instance = {
   service: "order",
   id: "0193-a",

@@ -8,6 +8,7 @@ export {
   writeTlsFiles,
 } from "./certificates.ts";
 export { createTestDatabase, databaseServer, needsDatabaseServer } from "./database-servers.ts";
+export { type DnsRecord, type DnsServer, startDnsServer } from "./dns-server.ts";
 export { type EtcdServer, needsEtcd, startEtcd } from "./etcd-servers.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
