@@ -166,8 +166,13 @@ test("of several that are out each has a probe of its own, and only one", () => 
 });
 
 test("who is back is judged by what it does then", () => {
-  const { clock, first, call, failing, well } = worldOf(4);
-  call(60, failing(first));
+  const { clock, first, call, well } = worldOf(4);
+  let turn = 0;
+  call(400, (endpoint) => {
+    if (endpoint === first) turn += 1;
+    return endpoint === first && turn % 2 === 0 ? "failure" : "success";
+  });
+  assert.equal(call(40, well).get(first), undefined);
   clock.now += firstMs;
   call(3, well);
   let failures = 0;

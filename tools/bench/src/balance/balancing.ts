@@ -1,0 +1,3 @@
+export * from "../../../../libs/discovery/src/balancing/balancer.ts";
+export * from "../../../../libs/discovery/src/balancing/endpoint.ts";
+export * from "../../../../libs/discovery/src/balancing/options.ts";
