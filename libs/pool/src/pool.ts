@@ -82,12 +82,16 @@ export class Pool<M> {
     };
   }
 
+  /** How many leases are wanted: those that are out, and those that callers wait for. */
+  get wanted(): number {
+    return this.#leases.size + this.#waiters.size;
+  }
+
   /**
-   * How much is wanted of what the pool could give at most: leases that are out and callers that wait, by the users that
-   * `max` members serve. Above 1 callers wait; 0 where members serve any number of users, or it is not known yet how many.
+   * How much is wanted of what the pool could give at most: `wanted` by the users that `max` members serve. Above 1 callers wait; 0 where members serve any number of users, or it is not known yet how many.
    */
   get pressure(): number {
-    return (this.#leases.size + this.#waiters.size) / (this.#options.max * this.#members.expectedLimit);
+    return this.wanted / (this.#options.max * this.#members.expectedLimit);
   }
 
   /**

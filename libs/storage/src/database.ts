@@ -1,27 +1,60 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { requireInteger } from "@shoal/kernel";
+import { type Borrower, defaultPoolOptions, type PoolOptions, type PoolStats, Watermarks } from "@shoal/pool";
 import { Kysely, type Transaction } from "kysely";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
-import { isTransient } from "./errors.ts";
+import { databaseBusy, isTransient } from "./errors.ts";
 import { guardedDialect } from "./guarded-dialect.ts";
-import { mysqlDialect } from "./mysql-dialect.ts";
-import { sqliteDialect } from "./sqlite-dialect.ts";
+import { mysqlEngine } from "./mysql-dialect.ts";
+import { sqliteEngine } from "./sqlite-dialect.ts";
 
-/** How a database is used. */
+/** How a database is used. Times are in milliseconds; see `@shoal/pool` for what they do and their ranges. */
 export interface DatabaseOptions {
   /** Connections open at once, 1 to 1,000. SQLite always has 1. */
   readonly maxConnections: number;
+  /** Connections kept open, 0 to `maxConnections`. SQLite has none until it is used, and keeps that. */
+  readonly minConnections: number;
   /** Calls that may wait for a connection, 0 to 100,000; one more is refused (`exhausted`, `DATABASE_BUSY`). */
   readonly maxWaiting: number;
+  /** How long a call waits for a connection at most, however late its deadline is; then it is refused likewise. */
+  readonly acquireTimeoutMs: number;
+  /** How long the server may take to accept a connection, or to answer when one is checked. */
+  readonly connectTimeoutMs: number;
+  /** Unused for so long, a connection is checked before it is used. SQLite's never is. */
+  readonly checkAfterMs: number;
+  /** Unused for so long, a connection is closed. SQLite's never is. */
+  readonly idleMs: number;
+  /** So old, less up to a fifth, a connection is replaced. SQLite's never is. */
+  readonly maxAgeMs: number;
+  /** In use for so long without a break, a connection is reported as leaked. */
+  readonly leakAfterMs: number;
+  /** Calls that use or wait for a connection, from `lowWater` + 1, from which on the database is busy; see `Database.isBusy`. */
+  readonly highWater: number;
+  /** The number of them, from 0, at which it is busy no more. */
+  readonly lowWater: number;
   /** How often a transaction is run, 1 to 20, before a deadlock or a lock that takes too long is passed on. */
   readonly maxAttempts: number;
+  /** How long `close` waits for what is at work, from 0. */
+  readonly closeGraceMs: number;
+  /** Told of all that happens to connections, for metrics and logs ({@link logConnections}). Default: nobody. */
+  readonly onConnectionEvent?: NonNullable<PoolOptions<never>["onEvent"]>;
 }
 
-/** 10 connections, 1,000 waiting calls, 5 attempts. */
+/** 10 connections, 1,000 waiting calls for 10 s, busy from 500 to 250 calls, 5 attempts; else what a pool does by itself. */
 export const defaultDatabaseOptions: DatabaseOptions = Object.freeze({
   maxConnections: 10,
+  minConnections: 0,
   maxWaiting: 1_000,
+  acquireTimeoutMs: 10_000,
+  connectTimeoutMs: 5_000,
+  checkAfterMs: defaultPoolOptions.checkAfterMs,
+  idleMs: defaultPoolOptions.idleMs,
+  maxAgeMs: defaultPoolOptions.maxAgeMs,
+  leakAfterMs: defaultPoolOptions.leakAfterMs,
+  highWater: 500,
+  lowWater: 250,
   maxAttempts: 5,
+  closeGraceMs: 10_000,
 });
 
 /** One service's own database, with tables `S`. */
@@ -30,31 +63,51 @@ export interface Database<S> {
   readonly engine: DatabaseUrl["engine"];
   /** Builds and runs single statements. */
   readonly db: Kysely<S>;
+  /** The figures of its connections now. */
+  readonly stats: PoolStats;
+  /**
+   * Whether so many calls use or wait for a connection that no more should begin: from `highWater` of them on, until they
+   * are down to `lowWater`. Cheap: for asking at every call. Nothing is refused by this alone; see {@link admission}.
+   */
+  readonly isBusy: boolean;
+  /** Who has a connection, by request id, and for how long, the longest first. */
+  borrowers(): readonly Borrower[];
   /**
    * Runs `work` in one transaction: all of it is committed, or nothing. After a deadlock or a lock that took too long
    * it is run anew, so it must have no effect but through `tx`. No remote call belongs in it.
    */
   transaction<T>(work: (tx: Transaction<S>) => Promise<T>): Promise<T>;
-  /** Closes all connections, after the statements at work. */
+  /**
+   * Refuses what waits and what comes (`unavailable`, `DATABASE_UNAVAILABLE`), waits for statements and transactions at
+   * work for `closeGraceMs`, and closes all connections.
+   */
   close(): Promise<void>;
 }
 
 /**
  * Opens the database that `url` names ({@link parseDatabaseUrl}); throws an `Error` for a malformed URL or options
- * out of range. Connects when first used. The caller closes it.
+ * out of range. Connects when first used, unless `minConnections` says otherwise. The caller closes it.
  */
 export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> = {}): Database<S> {
-  const { maxConnections, maxWaiting, maxAttempts } = { ...defaultDatabaseOptions, ...options };
-  requireInteger("maxConnections", maxConnections, 1, 1_000);
-  requireInteger("maxWaiting", maxWaiting, 0, 100_000);
-  requireInteger("maxAttempts", maxAttempts, 1, 20);
+  const complete = { ...defaultDatabaseOptions, ...options };
+  const { highWater, lowWater, maxAttempts, closeGraceMs } = complete;
+  requireInRange(complete);
   const where = parseDatabaseUrl(url);
-  const connections = where.engine === "sqlite" ? 1 : maxConnections;
-  const dialect = where.engine === "sqlite" ? sqliteDialect(where.path) : mysqlDialect(where, connections);
-  const db = new Kysely<S>({ dialect: guardedDialect(dialect, { maxConnections: connections, maxWaiting }) });
+  const settings = poolSettings(complete);
+  const engine = where.engine === "sqlite" ? sqliteEngine(where.path, settings) : mysqlEngine(where, settings);
+  const { dialect, pool } = engine;
+  const db = new Kysely<S>({ dialect: guardedDialect(dialect) });
+  const watermarks = new Watermarks(() => pool.wanted, { high: highWater, low: lowWater });
   return {
     engine: where.engine,
     db,
+    get stats() {
+      return pool.stats;
+    },
+    get isBusy() {
+      return watermarks.isHigh;
+    },
+    borrowers: () => pool.borrowers(),
     transaction: async (work) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
@@ -66,6 +119,46 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
         }
       }
     },
-    close: () => db.destroy(),
+    close: async () => {
+      await pool.drain(closeGraceMs);
+      await db.destroy();
+    },
+  };
+}
+
+/**
+ * The layer of a server that refuses calls (`exhausted`, `DATABASE_BUSY`) while a database is busy: what has begun gets on,
+ * and what has not learns at once when to come again, where it would fail late in a queue that is too long.
+ */
+export function admission(database: Pick<Database<unknown>, "isBusy">) {
+  return async (_call: unknown, next: () => Promise<void>): Promise<void> => {
+    if (database.isBusy) throw databaseBusy();
+    await next();
+  };
+}
+
+function requireInRange(options: DatabaseOptions): void {
+  requireInteger("maxConnections", options.maxConnections, 1, 1_000);
+  requireInteger("minConnections", options.minConnections, 0, options.maxConnections);
+  requireInteger("maxWaiting", options.maxWaiting, 0, 100_000);
+  requireInteger("lowWater", options.lowWater, 0);
+  requireInteger("highWater", options.highWater, options.lowWater + 1);
+  requireInteger("maxAttempts", options.maxAttempts, 1, 20);
+  requireInteger("closeGraceMs", options.closeGraceMs, 0);
+}
+
+function poolSettings(options: DatabaseOptions) {
+  const { acquireTimeoutMs, checkAfterMs, idleMs, maxAgeMs, leakAfterMs, onConnectionEvent } = options;
+  return {
+    min: options.minConnections,
+    max: options.maxConnections,
+    maxWaiters: options.maxWaiting,
+    openTimeoutMs: options.connectTimeoutMs,
+    acquireTimeoutMs,
+    checkAfterMs,
+    idleMs,
+    maxAgeMs,
+    leakAfterMs,
+    ...(onConnectionEvent && { onEvent: onConnectionEvent }),
   };
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AppError, type CallContext, currentContext } from "@shoal/kernel";
+import { AppError, type CallContext, currentContext, isAppError } from "@shoal/kernel";
 
 /** How long to wait, in milliseconds, before a statement is stopped again: at first, and after doubling at most. */
 const firstPauseMs = 5;
@@ -19,13 +19,22 @@ export function requireOngoingCall(): void {
 
 /** What work fails with when the call that it is for has ended: `timeout` or `cancelled`, `CALL_ENDED`. */
 export function callEnded({ deadline }: CallContext, cause: unknown): AppError {
+  // A timer may be a little ahead of the clock.
+  const deadlinePassed = Date.now() >= deadline || isAppError(cause, "DEADLINE_EXCEEDED");
   return new AppError({
-    kind: Date.now() >= deadline ? "timeout" : "cancelled",
+    kind: deadlinePassed ? "timeout" : "cancelled",
     reason: "CALL_ENDED",
     domain: "shoal.storage",
     message: "the call ended before the database had done its work",
     cause,
   });
+}
+
+/** What a wait for the database's connection failed with, or {@link callEnded} where that is why. */
+export function failureForCall(error: unknown): unknown {
+  const context = currentContext();
+  if (context === undefined) return error;
+  return hasEnded(context) || isAppError(error, "DEADLINE_EXCEEDED") ? callEnded(context, error) : error;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { QueueFullError } from "@shoal/concurrency";
-import { AppError } from "@shoal/kernel";
+import { AppError, isAppError } from "@shoal/kernel";
+import { AttemptTimeoutError } from "@shoal/pool";
 
 const domain = "shoal.storage";
 
@@ -45,21 +45,35 @@ const lostConnection = new Set([
   "PROTOCOL_CONNECTION_LOST",
 ]);
 
+/** Whether a connection that failed so is of no more use. */
+export function isLostConnection(error: unknown): boolean {
+  const { mysql, system } = codeOf(error);
+  // MySQL: server shutdown, connection killed, ended for being idle.
+  if (mysql === 1053 || mysql === 1927 || mysql === 4031) return true;
+  // mysql2 gives no code to a command on a connection that it knows to be closed; such an error is just fatal.
+  const closed = mysql === undefined && error instanceof Error && "fatal" in error && error.fatal === true;
+  return closed || lostConnection.has(system ?? "");
+}
+
+/** Refuses a caller because too many want the database. */
+export function databaseBusy(cause?: unknown): AppError {
+  return new AppError({
+    kind: "exhausted",
+    reason: "DATABASE_BUSY",
+    domain,
+    message: "too many calls wait for the database; try again later",
+    retryAfterMs: 500,
+    cause,
+  });
+}
+
 /**
- * What a caller should learn of a driver's error: a full queue is `exhausted`, a database that cannot be reached
- * is `unavailable`; anything else is answered as it is.
+ * What a caller should learn of an error of the driver or the pool: connections that are all in use for too long, or wanted
+ * by too many, are `exhausted`; a database that cannot be reached is `unavailable`; anything else is answered as it is.
  */
 export function translateError(error: unknown): unknown {
-  if (error instanceof QueueFullError)
-    return new AppError({
-      kind: "exhausted",
-      reason: "DATABASE_BUSY",
-      domain,
-      message: "too many calls wait for the database; try again later",
-      retryAfterMs: 500,
-      cause: error,
-    });
-  const { mysql, sqlite, system } = codeOf(error);
+  if (isAppError(error, "POOL_QUEUE_FULL") || isAppError(error, "POOL_ACQUIRE_TIMEOUT")) return databaseBusy(error);
+  const { mysql, sqlite } = codeOf(error);
   if (sqlite !== undefined && (sqlite & 0xff) === 5)
     return new AppError({
       kind: "unavailable",
@@ -69,11 +83,10 @@ export function translateError(error: unknown): unknown {
       retryAfterMs: 1_000,
       cause: error,
     });
-  // MySQL: too many connections, server shutdown, connection killed.
-  const refused = mysql === 1040 || mysql === 1053 || mysql === 1927;
-  // mysql2 gives no code to a command on a connection that it knows to be closed; such an error is just fatal.
-  const closed = mysql === undefined && error instanceof Error && "fatal" in error && error.fatal === true;
-  if (!refused && !closed && !lostConnection.has(system ?? "")) return error;
+  // MySQL: too many connections, of all or of this user.
+  const refused = mysql === 1040 || mysql === 1203 || mysql === 1226;
+  const unopened = error instanceof AttemptTimeoutError || isAppError(error, "POOL_CLOSED");
+  if (!refused && !unopened && !isLostConnection(error)) return error;
   return new AppError({
     kind: "unavailable",
     reason: "DATABASE_UNAVAILABLE",

@@ -1,24 +1,16 @@
-import { Semaphore } from "@shoal/concurrency";
-import { currentContext, isAppError } from "@shoal/kernel";
+import { isAppError } from "@shoal/kernel";
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from "kysely";
-import { callEnded, endingWithCall, requireOngoingCall, type Stop, stopUntilSettled } from "./ended-calls.ts";
+import { endingWithCall, failureForCall, requireOngoingCall, type Stop, stopUntilSettled } from "./ended-calls.ts";
 import { translateError } from "./errors.ts";
 
-/** How many may use the database at once, and how many may wait. */
-export interface GuardOptions {
-  readonly maxConnections: number;
-  readonly maxWaiting: number;
-}
-
 /**
- * Puts a bounded queue before another dialect's connections, and translates the errors that a caller can act on.
- * When the call that a statement is for is cancelled or its deadline passes, the wait ends, a statement that runs is
+ * Has what another dialect does end with the call that it is for, and translates the errors that a caller can act on. When the call that a statement is for is cancelled or its deadline passes, the wait ends, a statement that runs is
  * stopped where the engine can (MySQL: KILL QUERY), no further one is begun, and nothing is committed.
  */
-export function guardedDialect(inner: Dialect, options: GuardOptions): Dialect {
+export function guardedDialect(inner: Dialect): Dialect {
   return {
     createAdapter: () => inner.createAdapter(),
-    createDriver: () => new GuardedDriver(inner.createDriver(), options),
+    createDriver: () => new GuardedDriver(inner.createDriver()),
     createIntrospector: (db) => inner.createIntrospector(db),
     createQueryCompiler: () => inner.createQueryCompiler(),
   };
@@ -26,11 +18,9 @@ export function guardedDialect(inner: Dialect, options: GuardOptions): Dialect {
 
 class GuardedDriver implements Driver {
   readonly #inner: Driver;
-  readonly #semaphore: Semaphore;
 
-  constructor(inner: Driver, options: GuardOptions) {
+  constructor(inner: Driver) {
     this.#inner = inner;
-    this.#semaphore = new Semaphore({ permits: options.maxConnections, maxWaiting: options.maxWaiting });
   }
 
   async init(): Promise<void> {
@@ -38,24 +28,28 @@ class GuardedDriver implements Driver {
   }
 
   async acquireConnection(): Promise<GuardedConnection> {
-    await translated(() => this.#enter());
+    requireOngoingCall();
+    const connection = await this.#acquire();
     try {
-      const connection = await translated(() => this.#inner.acquireConnection());
       // By what it learns here a statement can be stopped later; mysql2 knows it without asking the server.
       await connection.collectSessionInfo?.();
       return new GuardedConnection(connection);
     } catch (error) {
-      this.#semaphore.release();
+      await this.#inner.releaseConnection(connection);
       throw error;
     }
   }
 
-  async releaseConnection(connection: GuardedConnection): Promise<void> {
+  async #acquire(): Promise<DatabaseConnection> {
     try {
-      await this.#inner.releaseConnection(connection.inner);
-    } finally {
-      this.#semaphore.release();
+      return await this.#inner.acquireConnection();
+    } catch (error) {
+      throw translateError(failureForCall(error));
     }
+  }
+
+  async releaseConnection(connection: GuardedConnection): Promise<void> {
+    await this.#inner.releaseConnection(connection.inner);
   }
 
   async beginTransaction(connection: GuardedConnection, settings: TransactionSettings): Promise<void> {
@@ -79,16 +73,6 @@ class GuardedDriver implements Driver {
 
   async destroy(): Promise<void> {
     await this.#inner.destroy();
-  }
-
-  async #enter(): Promise<void> {
-    requireOngoingCall();
-    const context = currentContext();
-    try {
-      await this.#semaphore.acquire(context?.signal);
-    } catch (error) {
-      throw context?.signal.aborted ? callEnded(context, error) : error;
-    }
   }
 }
 

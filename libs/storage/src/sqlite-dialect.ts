@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Lease, Pool } from "@shoal/pool";
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -12,6 +13,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
+import { type ConnectionSettings, type Engine, leaseForCall } from "./connections.ts";
 import { isTransient } from "./errors.ts";
 
 /** How long a statement waits for another process that is writing to the same file, and how often it looks. */
@@ -22,17 +24,29 @@ const busyPollMs = 5;
 const maxStatements = 256;
 
 /**
- * Kysely on `node:sqlite`: one connection, which is all that SQLite can use for writing. WAL, every commit synced to
- * disk, foreign keys on. A missing file is created, its folder too. Statements run synchronously. Only for use behind
- * `guardedDialect` with one connection: two transactions at once would be one.
+ * Kysely on `node:sqlite`: one connection, which is all that SQLite can use for writing, and which stays open once it is.
+ * WAL, every commit synced to disk, foreign keys on. A missing file is created, its folder too. Statements run
+ * synchronously.
  */
-export function sqliteDialect(path: string): Dialect {
-  return {
+export function sqliteEngine(path: string, settings: ConnectionSettings): Engine {
+  const never = Number.POSITIVE_INFINITY;
+  const pool = new Pool({
+    ...settings,
+    name: "SQLite database",
+    min: 0,
+    max: 1,
+    idleMs: never,
+    maxAgeMs: never,
+    open: async () => new NodeSqliteConnection(path),
+    close: (connection) => connection.close(),
+  });
+  const dialect: Dialect = {
     createAdapter: () => new NodeSqliteAdapter(),
-    createDriver: () => new NodeSqliteDriver(path),
+    createDriver: () => new NodeSqliteDriver(pool),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
+  return { dialect, pool };
 }
 
 class NodeSqliteAdapter extends SqliteAdapter {
@@ -41,32 +55,26 @@ class NodeSqliteAdapter extends SqliteAdapter {
     return true;
   }
 
-  /** Kysely would queue callers before a single connection without bound or deadline; the guarded dialect does better. */
+  /** Kysely would queue callers before a single connection without bound or deadline; the pool does better. */
   override get supportsMultipleConnections(): boolean {
     return true;
   }
 }
 
 class NodeSqliteDriver implements Driver {
-  readonly #path: string;
-  #database: DatabaseSync | undefined;
-  #connection: NodeSqliteConnection | undefined;
+  readonly #pool: Pool<NodeSqliteConnection>;
+  /** The one lease of the one connection. */
+  #lease: Lease<NodeSqliteConnection> | undefined;
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(pool: Pool<NodeSqliteConnection>) {
+    this.#pool = pool;
   }
 
-  async init(): Promise<void> {
-    makeFolder(dirname(this.#path));
-    this.#database = new DatabaseSync(this.#path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
-    // From here on waiting is ours: SQLite's own would stop the event loop.
-    this.#database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 0;");
-    this.#connection = new NodeSqliteConnection(this.#database);
-  }
+  async init(): Promise<void> {}
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    if (this.#connection === undefined) throw new Error("the database is not open");
-    return this.#connection;
+    this.#lease = await leaseForCall(this.#pool);
+    return this.#lease.member;
   }
 
   /** Takes the write lock at once: a transaction that reads first and is refused the lock later would have to be undone. */
@@ -78,26 +86,36 @@ class NodeSqliteDriver implements Driver {
     await connection.executeQuery(CompiledQuery.raw("commit"));
   }
 
-  async rollbackTransaction(): Promise<void> {
-    // A failed statement may have ended the transaction already.
-    if (this.#database?.isTransaction) this.#database.exec("rollback");
+  async rollbackTransaction(connection: NodeSqliteConnection): Promise<void> {
+    connection.rollback();
   }
 
-  async releaseConnection(): Promise<void> {}
-
-  async destroy(): Promise<void> {
-    this.#database?.close();
-    this.#database = undefined;
-    this.#connection = undefined;
+  async releaseConnection(): Promise<void> {
+    this.#lease?.release();
   }
+
+  /** Whoever made the pool drains it. */
+  async destroy(): Promise<void> {}
 }
 
 class NodeSqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(database: DatabaseSync) {
-    this.#database = database;
+  constructor(path: string) {
+    makeFolder(dirname(path));
+    this.#database = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
+    // From here on waiting is ours: SQLite's own would stop the event loop.
+    this.#database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 0;");
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /** Takes the transaction back; a failed statement may have ended it already. */
+  rollback(): void {
+    if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("rollback");
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
