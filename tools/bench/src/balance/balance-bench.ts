@@ -1,7 +1,11 @@
 import type { Bench } from "../bench.ts";
-import { balancingPolicies } from "./balancing.ts";
+import { type BalancingPolicy, balancingPolicies } from "./balancing.ts";
+import { runLive } from "./live.ts";
 import { reportSimulations } from "./simulation-report.ts";
 import { runSimulations } from "./simulations.ts";
+
+/** Whom the live part compares. */
+const livePolicies: readonly BalancingPolicy[] = ["round_robin", "p2c_ewma"];
 
 /** What each policy makes of instances that are slow, fail or are cold: simulated, and with real processes. */
 export const balanceBench: Bench = {
@@ -11,9 +15,13 @@ export const balanceBench: Bench = {
   defaults: { rounds: 5, seconds: 20 },
   run: async (settings) => {
     const { only } = settings;
-    const policies = balancingPolicies.filter(
-      (policy, index) => only === undefined || index === 0 || only.includes(policy),
+    const [baseline] = balancingPolicies;
+    const policies = balancingPolicies.filter((policy) => policy === baseline || (only?.includes(policy) ?? true));
+    const simulated = reportSimulations(await runSimulations(policies, settings));
+    const live = await runLive(
+      livePolicies.filter((policy) => policies.includes(policy)),
+      settings,
     );
-    return reportSimulations(await runSimulations(policies, settings));
+    return { tables: [...simulated.tables, ...live.tables], rows: [...simulated.rows, ...live.rows] };
   },
 };

@@ -20,7 +20,7 @@ export const world = Object.freeze({
   /** When a caller gives up: the call has failed. */
   timeoutMs: 2_000,
   /** What runs before anything is measured. */
-  warmUpMs: 2_000,
+  warmUpMs: 1_000,
   /** So many keys, equally frequent, for policies that heed them. */
   keys: 10_000,
 });

@@ -21,7 +21,7 @@ export interface SimulatedCase {
  */
 export const sizes = Object.freeze([
   { instances: 10, partOfTime: 1, oneRoundOf: 1 },
-  { instances: 500, partOfTime: 1 / 5, oneRoundOf: 2 },
+  { instances: 500, partOfTime: 1 / 5, oneRoundOf: 5 },
 ]);
 
 /** Simulates every scenario with every policy, as many seeds as there are rounds. Where all are well nobody is ejected. */

@@ -51,7 +51,8 @@ export class Timetable<T> {
 /** What is due the same time after it was added: the same as a {@link Timetable}, but faster. */
 export class Lane<T> {
   readonly #delayMs: number;
-  #items: { readonly at: number; readonly what: T }[] = [];
+  #times: number[] = [];
+  #items: T[] = [];
   #taken = 0;
 
   constructor(delayMs: number) {
@@ -60,24 +61,26 @@ export class Lane<T> {
 
   /** When the earliest is due; infinity when nothing is. */
   get nextAt(): number {
-    return this.#items[this.#taken]?.at ?? Number.POSITIVE_INFINITY;
+    return this.#taken === this.#times.length ? Number.POSITIVE_INFINITY : (this.#times[this.#taken] as number);
   }
 
   add(now: number, what: T): void {
-    this.#items.push({ at: now + this.#delayMs, what });
+    this.#times.push(now + this.#delayMs);
+    this.#items.push(what);
   }
 
   /** Takes out the earliest. Throws an `Error` when nothing is due. */
   take(): T {
-    const item = this.#items[this.#taken];
-    if (item === undefined) throw new Error("nothing is due");
+    if (this.#taken === this.#items.length) throw new Error("nothing is due");
+    const what = this.#items[this.#taken] as T;
     this.#taken += 1;
     // Those taken are dropped now and then, many at a time.
     if (this.#taken > 10_000) {
+      this.#times = this.#times.slice(this.#taken);
       this.#items = this.#items.slice(this.#taken);
       this.#taken = 0;
     }
-    return item.what;
+    return what;
   }
 }
 
