@@ -1,7 +1,7 @@
 import { Broadcast, repeat } from "@shoal/concurrency";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import type { ServiceDefinition } from "@shoal/runtime";
-import { migrate, openDatabase } from "@shoal/storage";
+import { admission, logConnections, migrate, openDatabase } from "@shoal/storage";
 import type { InventorySettings } from "./config.ts";
 import { createCatalogue } from "./domain/catalogue.ts";
 import { createReservations } from "./domain/reservations.ts";
@@ -19,7 +19,7 @@ const sweepBatch = 100;
 export const inventoryService: ServiceDefinition<InventorySettings> = {
   name: "inventory",
   build: async ({ settings, lifecycle, log }) => {
-    const database = openDatabase<InventoryTables>(settings.databaseUrl);
+    const database = openDatabase<InventoryTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
@@ -52,6 +52,7 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
           changes,
         }),
       ],
+      admission: admission(database),
     };
   },
 };

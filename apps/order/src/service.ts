@@ -4,7 +4,7 @@ import { UserService } from "@shoal/contracts/user/v1/user_service";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import { createClient } from "@shoal/rpc";
 import type { ServiceDefinition } from "@shoal/runtime";
-import { migrate, openDatabase } from "@shoal/storage";
+import { admission, logConnections, migrate, openDatabase } from "@shoal/storage";
 import { createStockHolds } from "./clients/stock-holds.ts";
 import { createUserDirectory } from "./clients/user-directory.ts";
 import type { OrderSettings } from "./config.ts";
@@ -24,7 +24,7 @@ const watchQueueLimit = 1_000;
 export const orderService: ServiceDefinition<OrderSettings> = {
   name: "order",
   build: async ({ settings, lifecycle, log, clientOptions }) => {
-    const database = openDatabase<OrderTables>(settings.databaseUrl);
+    const database = openDatabase<OrderTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
@@ -59,6 +59,9 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     );
     lifecycle.onStop("settler", () => settler.stop());
 
-    return { services: [orderHandlers({ orders, changes, log, streamConcurrency: settings.streamConcurrency })] };
+    return {
+      services: [orderHandlers({ orders, changes, log, streamConcurrency: settings.streamConcurrency })],
+      admission: admission(database),
+    };
   },
 };

@@ -1,6 +1,6 @@
 import { newId, systemClock } from "@shoal/kernel";
 import type { ServiceDefinition } from "@shoal/runtime";
-import { migrate, openDatabase } from "@shoal/storage";
+import { admission, logConnections, migrate, openDatabase } from "@shoal/storage";
 import type { UserSettings } from "./config.ts";
 import { createUsers } from "./domain/users.ts";
 import { userHandlers } from "./handlers.ts";
@@ -11,11 +11,11 @@ import { createSqlUserStore } from "./store/sql-user-store.ts";
 /** The user service and all its parts. */
 export const userService: ServiceDefinition<UserSettings> = {
   name: "user",
-  build: async ({ settings, lifecycle }) => {
-    const database = openDatabase<UserTables>(settings.databaseUrl);
+  build: async ({ settings, lifecycle, log }) => {
+    const database = openDatabase<UserTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
     const users = createUsers({ store: createSqlUserStore(database), clock: systemClock, newId });
-    return { services: [userHandlers(users)] };
+    return { services: [userHandlers(users)], admission: admission(database) };
   },
 };

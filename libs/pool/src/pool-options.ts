@@ -21,7 +21,7 @@ export interface PoolSettings {
   readonly maxAgeMs: number;
   /** The share of `maxAgeMs`, 0 to 1, of which a random part is taken off, so that members do not end together. Default: 0.2. */
   readonly ageJitter: number;
-  /** After how long without a user a member is checked before it is lent, in milliseconds from 0. Default: 10 s. */
+  /** After how long without a user a member is checked before it is lent, in milliseconds from 1. Default: 10 s. */
   readonly checkAfterMs: number;
   /** How long an open or a check may take, 1 to 2,147,483,647 milliseconds. Default: 5 s. */
   readonly openTimeoutMs: number;
@@ -98,10 +98,10 @@ export function completePoolOptions<M>(given: PoolOptions<M>): CompletePoolOptio
   if (typeof options.concurrency === "number") requireInteger("concurrency", options.concurrency, 1);
   requireShare("growAt", options.growAt, Number.MIN_VALUE, "above 0");
   requireShare("ageJitter", options.ageJitter, 0, "from 0");
-  requireDuration("idleMs", options.idleMs, 1);
-  requireDuration("maxAgeMs", options.maxAgeMs, 1);
-  requireDuration("checkAfterMs", options.checkAfterMs, 0);
-  requireDuration("leakAfterMs", options.leakAfterMs, 1);
+  requireDuration("idleMs", options.idleMs);
+  requireDuration("maxAgeMs", options.maxAgeMs);
+  requireDuration("checkAfterMs", options.checkAfterMs);
+  requireDuration("leakAfterMs", options.leakAfterMs);
   requireInteger("openTimeoutMs", options.openTimeoutMs, 1, maxDelayMs);
   requireInteger("acquireTimeoutMs", options.acquireTimeoutMs, 1, maxDelayMs);
   requireInteger("minBackoffMs", options.minBackoffMs, 1, maxDelayMs);
@@ -114,6 +114,6 @@ function requireShare(name: string, value: number, min: number, from: string): v
   if (!(value >= min && value <= 1)) throw new RangeError(`${name} must be a number ${from} to 1, not ${value}`);
 }
 
-function requireDuration(name: string, value: number, min: number): void {
-  if (value !== Number.POSITIVE_INFINITY) requireInteger(name, value, min);
+function requireDuration(name: string, value: number): void {
+  if (value !== Number.POSITIVE_INFINITY) requireInteger(name, value, 1);
 }

@@ -68,7 +68,7 @@ async function runRandomly(seed: number): Promise<void> {
     growAt: 0.1 + 0.9 * random(),
     idleMs: 1 + below(3_000),
     maxAgeMs: 1 + below(20_000),
-    checkAfterMs: below(2_000),
+    checkAfterMs: 1 + below(2_000),
     openTimeoutMs: 1_000,
     acquireTimeoutMs: 1 + below(5_000),
     leakAfterMs: 1 + below(2_000),

@@ -18,7 +18,7 @@ export interface DatabaseOptions {
   readonly maxWaiting: number;
   /** How long a call waits for a connection at most, however late its deadline is; then it is refused likewise. */
   readonly acquireTimeoutMs: number;
-  /** How long the server may take to accept a connection, or to answer when one is checked. */
+  /** How long the server may take to accept a connection, or to answer when one is checked, 1 to 3,600,000. */
   readonly connectTimeoutMs: number;
   /** Unused for so long, a connection is checked before it is used. SQLite's never is. */
   readonly checkAfterMs: number;
@@ -141,6 +141,7 @@ function requireInRange(options: DatabaseOptions): void {
   requireInteger("maxConnections", options.maxConnections, 1, 1_000);
   requireInteger("minConnections", options.minConnections, 0, options.maxConnections);
   requireInteger("maxWaiting", options.maxWaiting, 0, 100_000);
+  requireInteger("connectTimeoutMs", options.connectTimeoutMs, 1, 3_600_000);
   requireInteger("lowWater", options.lowWater, 0);
   requireInteger("highWater", options.highWater, options.lowWater + 1);
   requireInteger("maxAttempts", options.maxAttempts, 1, 20);
