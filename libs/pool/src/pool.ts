@@ -87,6 +87,11 @@ export class Pool<M> {
     return this.#leases.size + this.#waiters.size;
   }
 
+  /** Whether another lease finds room on a member that is open. It may need a check first. */
+  get hasRoom(): boolean {
+    return this.#leases.size < this.#members.capacity;
+  }
+
   /**
    * How much is wanted of what the pool could give at most: `wanted` by the users that `max` members serve. Above 1 callers wait; 0 where members serve any number of users, or it is not known yet how many.
    */

@@ -29,6 +29,7 @@ export class ConnectedEndpoint extends Endpoint {
   readonly #init: ConnectionsInit;
   readonly #pool: Pool<Connection>;
   readonly #numbers = new Set<number>();
+  #hasTried = false;
 
   constructor(described: EndpointInit, init: ConnectionsInit) {
     super(described);
@@ -46,10 +47,7 @@ export class ConnectedEndpoint extends Endpoint {
       openTimeoutMs: longest,
       leakAfterMs: Number.POSITIVE_INFINITY,
     });
-    this.hasRoom = () => {
-      const { inUse, capacity } = this.#pool.stats;
-      return inUse < capacity;
-    };
+    this.hasRoom = () => this.#pool.hasRoom;
   }
 
   /** Whether there is a connection. */
@@ -72,12 +70,15 @@ export class ConnectedEndpoint extends Endpoint {
     const { address, helper, channelOptions, onChange } = this.#init;
     const number = this.#freeNumber();
     this.#numbers.add(number);
+    const atOnce = !this.#hasTried;
+    this.#hasTried = true;
     return new Promise((resolve, reject) => {
       const connection: Connection = new Connection({
         endpoint: address,
         number,
         helper,
         channelOptions,
+        atOnce,
         onReady: () => {
           signal.removeEventListener("abort", giveUp);
           this.failure = undefined;
@@ -87,6 +88,7 @@ export class ConnectedEndpoint extends Endpoint {
         onLost: () => {
           // One that is lost at once is not in the pool yet.
           if (!this.#pool.remove(connection)) setImmediate(() => this.#pool.remove(connection));
+          helper.requestReresolution();
           onChange();
         },
         onFailed: (why) => {

@@ -10,6 +10,8 @@ export interface ConnectionInit {
   /** Unlike that of every other connection to the same endpoint. */
   readonly number: number;
   readonly helper: experimental.ChannelControlHelper;
+  /** Whether to try at once, though attempts at this address have failed before: it is another process now. */
+  readonly atOnce: boolean;
   readonly channelOptions: ChannelOptions;
   /** It is there. Once. */
   onReady(): void;
@@ -37,8 +39,11 @@ export class Connection {
   constructor(init: ConnectionInit) {
     this.#onClosed = init.onClosed;
     const helper = experimental.createChildChannelControlHelper(init.helper, {
-      createSubchannel: (address, options) =>
-        init.helper.createSubchannel(address, { ...options, [numberOption]: init.number }),
+      createSubchannel: (address, options) => {
+        const subchannel = init.helper.createSubchannel(address, { ...options, [numberOption]: init.number });
+        if (init.atOnce) subchannel.getRealSubchannel().resetBackoff();
+        return subchannel;
+      },
       updateState: (state, picker, why) => {
         if (this.#closed) return;
         if (state === State.READY) {

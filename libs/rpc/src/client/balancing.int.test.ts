@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Metadata } from "@grpc/grpc-js";
@@ -14,9 +14,9 @@ import {
   openRegistry,
 } from "@shoal/discovery";
 import { isAppError } from "@shoal/kernel";
-import { eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
-import type { HandlerContext } from "../server/handlers.ts";
-import type { ServerOptions } from "../server/server.ts";
+import { echoing, eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
+import { type HandlerContext, implement } from "../server/handlers.ts";
+import { createServer, type ServerOptions } from "../server/server.ts";
 import type { Balancing } from "./balancing.ts";
 import { type Client, type ClientOptions, createClient } from "./client.ts";
 
@@ -155,7 +155,7 @@ test("an instance that fails at once attracts no calls, is ejected, and comes ba
 /** Passes connections on, and counts those that are open. */
 async function startDoor(t: TestContext, to: number): Promise<{ port: number; connections: () => number }> {
   const sockets = new Set<Socket>();
-  const door = createServer((socket) => {
+  const door = createTcpServer((socket) => {
     sockets.add(socket);
     const inner = connect(to, "127.0.0.1");
     socket.pipe(inner).pipe(socket);
@@ -287,6 +287,35 @@ test("shoal:///echo: instances come, go and are replaced, and no call fails", as
   stopped = true;
   await load;
   assert.equal(failed, 0);
+});
+
+test("shoal:///echo: an instance that comes back where it was is called at once, however long it has been away", async (t) => {
+  const { registry, announce } = await registryOf(t);
+  const [stays, goes] = (await start(t, 2)) as [TestedServer, TestedServer];
+  await announce(stays);
+  const first = await announce(goes);
+  const client = clientOf(t, { address: "shoal:///echo", registry, balancing: "round_robin" });
+  await untilAllServe(client, [stays, goes]);
+  // Nobody says that it has gone: the client tries again and again, at growing intervals of up to 2 seconds.
+  await goes.server.drain(0);
+  const awayUntil = Date.now() + 4_000;
+  while (Date.now() < awayUntil) await client.echo({ parcel }).then(() => sleep(20));
+  let calledAt = 0;
+  const echo = async () => {
+    calledAt ||= Date.now();
+    return {};
+  };
+  const again = createServer({ services: [implement(EchoService, { ...echoing, echo })], errorDomain: "shoal.test" });
+  t.after(() => again.drain(0));
+  await again.listen({ host: "127.0.0.1", port: goes.port });
+  await registry.deregister(first);
+  const backAt = Date.now();
+  await announce(goes, { id: "another" });
+  await eventually(() => {
+    void client.echo({ parcel });
+    return calledAt !== 0;
+  });
+  assert.ok(calledAt - backAt < 1_000, `${calledAt - backAt} ms`);
 });
 
 test("shoal:///echo: no instances, or no registry that answers, is UNAVAILABLE with the reason, at once", async (t) => {
