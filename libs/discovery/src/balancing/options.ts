@@ -63,12 +63,12 @@ export const defaultEjectionOptions: EjectionOptions = Object.freeze({
   probeTimeoutMs: 10_000,
 });
 
-/** `p2c_ewma` with a memory of 10 seconds, no zone, 10 seconds of slow start, ejection as by default. */
+/** `p2c_ewma` with a memory of 5 seconds, no zone, 10 seconds of slow start, ejection as by default. */
 export const defaultBalancingOptions: BalancingOptions = Object.freeze({
   policy: "p2c_ewma",
   zone: "",
   slowStartMs: 10_000,
-  decayMs: 10_000,
+  decayMs: 5_000,
   ejection: defaultEjectionOptions,
 });
 

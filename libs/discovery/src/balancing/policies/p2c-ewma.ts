@@ -6,6 +6,8 @@ import { TwoChoices } from "./two-choices.ts";
 const leastSuccess = 0.05;
 /** The least latency that is told apart, in milliseconds: of a set that has answered nothing, calls in flight count. */
 const leastLatency = 0.01;
+/** From how many times the typical latency on an endpoint is slow; below that it may as well be chance. */
+const slowFrom = 2;
 /** How many times the usual cost is worth looking further for. */
 const tooDear = 3;
 
@@ -16,6 +18,8 @@ const tooDear = 3;
  *  - Latency is the peak EWMA of what calls took, and no less than the age of the oldest that is still going on: an
  *    endpoint that has stopped answering is known to be slow before any of its calls ends.
  *  - Of what nothing is known, what is `typical` of the others is expected.
+ *  - Beyond twice what is typical, what a call costs grows with the cube of the latency: a few calls sent to a slow endpoint
+ *    because the others were busy are the slowest of all, and the others would have been done sooner.
  *  - What a call costs is divided by the square of the share of calls that succeed: who fails fast is not fast.
  *  - Where both endpoints are much dearer than usual, two more are drawn.
  *
@@ -24,10 +28,13 @@ const tooDear = 3;
 export function p2cEwma(typical: () => number, random: () => number): Policy {
   const cost = (member: Member, now: number): number => {
     const { oldest } = member.calls;
-    const expected = member.latency.read(now, typical());
-    const latency = Math.max(leastLatency, expected, oldest === undefined ? 0 : now - oldest.since);
+    const usual = Math.max(leastLatency, typical());
+    const age = oldest === undefined ? 0 : now - oldest.since;
+    const latency = Math.max(leastLatency, member.latency.read(now, usual), age);
+    const slowness = Math.max(1, latency / (slowFrom * usual));
     const success = Math.max(leastSuccess, 1 - member.failures.read(now));
-    return (latency * (member.endpoint.inFlight + 1)) / (member.weightAt(now) * success * success);
+    const calls = (member.endpoint.inFlight + 1) / member.weightAt(now);
+    return latency * calls * ((slowness * slowness) / (success * success));
   };
   return new TwoChoices(cost, random, tooDear);
 }

@@ -86,3 +86,14 @@ test("clients begin with different endpoints", () => {
   });
   assert.ok(new Set(firsts).size > 5);
 });
+
+test("endpoints of a small weight do not all have their turns at once", () => {
+  const { balancer } = balancerOf(options);
+  const heavy = endpoint("heavy", { weight: 200 });
+  balancer.update([heavy, ...endpoints(6)]);
+  let between = 0;
+  for (let call = 0; call < 1_000; call += 1) {
+    between = balancer.pick(unary)?.endpoint === heavy ? 0 : between + 1;
+    assert.ok(between <= 4, `${between} calls in a row without the heavy one, call ${call}`);
+  }
+});
