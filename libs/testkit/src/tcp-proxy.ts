@@ -23,12 +23,12 @@ export async function startTcpProxy(t: TestContext, target: string): Promise<Tcp
   };
   const cut = () => {
     isCut = true;
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) socket.destroy();
   };
   const server = createServer((near) => {
     keep(near);
     if (isCut) {
-      near.resetAndDestroy();
+      near.destroy();
       return;
     }
     const far = connect(Number(port), host);
