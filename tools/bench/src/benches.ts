@@ -1,6 +1,8 @@
 import { balanceBench } from "./balance/balance-bench.ts";
 import type { Bench } from "./bench.ts";
+import { connectionsBench } from "./connections/connections-bench.ts";
+import { poolBench } from "./pool/pool-bench.ts";
 import { rpcBench } from "./rpc/rpc-bench.ts";
 
 /** Every bench that there is. */
-export const benches: readonly Bench[] = [rpcBench, balanceBench];
+export const benches: readonly Bench[] = [rpcBench, connectionsBench, balanceBench, poolBench];

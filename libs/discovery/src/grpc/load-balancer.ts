@@ -18,6 +18,9 @@ const name = "shoal";
 /** The weight of an instance of which nobody says any. */
 const usualWeight = 100;
 
+/** How old the count of those who wait may become while others come, in milliseconds. */
+const recountMs = 20;
+
 /** Milliseconds since the epoch that never go back. */
 const now = () => performance.timeOrigin + performance.now();
 
@@ -60,6 +63,10 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   #options: ClientBalancing | undefined;
   #balancer: Balancer | undefined;
   #waiting = 0;
+  /** Whether those who wait are being picked for, in their order, and there is no more room for the rest of them. */
+  #isPickingAgain = false;
+  #isFull = false;
+  #servedAt = Number.NEGATIVE_INFINITY;
   #update: NodeJS.Immediate | undefined;
 
   constructor(helper: experimental.ChannelControlHelper) {
@@ -106,11 +113,14 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   }
 
   pick({ metadata }: experimental.PickArgs): experimental.PickResult {
+    // First come, first served.
+    if (this.#isPickingAgain ? this.#isFull : this.#waiting > 0) return this.#wait();
     const call = this.#balancer?.pick(this.#traitsOf(metadata));
     if (call === undefined) return this.#wait();
     const lease = (call.endpoint as ConnectedEndpoint).take();
     if (lease === undefined) {
       call.abandon();
+      this.#isFull = true;
       return this.#wait();
     }
     const pick = new Pick(call, lease, this.#onRoom);
@@ -127,11 +137,9 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
 
   /** Has grpc-js pick again for a call when there may be room. */
   #wait(): experimental.PickResult {
-    if (this.#waiting >= (this.#options?.maxWaiting ?? 0)) {
-      // Some of those may have been cancelled meanwhile.
-      this.#updateSoon();
-      return tooManyWait;
-    }
+    // Those that are counted may have been cancelled, and then nobody says that there is room.
+    if (!this.#isPickingAgain && performance.now() - this.#servedAt > recountMs) this.#updateSoon();
+    if (this.#waiting >= (this.#options?.maxWaiting ?? 0)) return tooManyWait;
     this.#waiting += 1;
     return wait;
   }
@@ -186,10 +194,19 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     const known = [...this.#endpoints.values()];
     const ready = known.filter((endpoint) => endpoint.ready);
     this.#balancer?.update(ready, known);
-    if (ready.length > 0) this.#helper.updateState(State.READY, this, null);
+    if (ready.length > 0) this.#serve();
     else if (known.some(({ failure }) => failure === undefined))
       this.#helper.updateState(State.CONNECTING, new experimental.QueuePicker(this), null);
     else if (known.length > 0) this.#fail(`no instance can be reached; the last one tried: ${known.at(-1)?.failure}`);
+  }
+
+  /** Takes calls, those first that wait. */
+  #serve(): void {
+    this.#servedAt = performance.now();
+    this.#isPickingAgain = true;
+    this.#isFull = false;
+    this.#helper.updateState(State.READY, this, null);
+    this.#isPickingAgain = false;
   }
 
   #fail(details: string): void {

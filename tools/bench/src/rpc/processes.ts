@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { basename, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Order, Reply, Tasks } from "./parent-link.ts";
 
@@ -14,13 +14,14 @@ export interface Worker<T extends Tasks<T>> extends AsyncDisposable {
 const endMs = 5_000;
 
 /**
- * Starts a script of this folder. It also ends when this process does, however that ends. With `profileDir` it writes a
+ * Starts a script: of this folder, or at an absolute path. It also ends when this process does, however that ends. With `profileDir` it writes a
  * CPU profile there when it is disposed of. What it prints goes to standard error.
  */
 export function startWorker<T extends Tasks<T>>(script: string, peer: string, profileDir?: string): Worker<T> {
-  const label = `${script.replace("-process.ts", "")} of ${peer}`;
-  const profile = `${peer}-${script.replace("-process.ts", "")}.cpuprofile`;
-  const child = fork(join(import.meta.dirname, script), [peer], {
+  const what = basename(script, "-process.ts");
+  const label = `${what} of ${peer}`;
+  const profile = `${peer}-${what}.cpuprofile`;
+  const child = fork(resolve(import.meta.dirname, script), [peer], {
     execArgv:
       profileDir === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${profile}`],
     stdio: ["ignore", 2, 2, "ipc"],
