@@ -224,7 +224,7 @@ test(
 );
 
 test("options that do not fit each other are refused by name", () => {
-  assert.throws(() => openDatabase("sqlite:x.db", { lowWater: 500 }), /highWater must be a whole number from 501/);
+  assert.throws(() => openDatabase("sqlite:x.db", { lowWater: 200 }), /highWater must be a whole number from 201/);
   assert.throws(() => openDatabase("sqlite:x.db", { minConnections: 11 }), /minConnections must be/);
   assert.throws(() => openDatabase("mysql://a@127.0.0.1:1/b", { idleMs: 0 }), /idleMs must be/);
 });

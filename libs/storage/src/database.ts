@@ -40,7 +40,7 @@ export interface DatabaseOptions {
   readonly onConnectionEvent?: NonNullable<PoolOptions<never>["onEvent"]>;
 }
 
-/** 10 connections, 1,000 waiting calls for 10 s, busy from 500 to 250 calls, 5 attempts; else what a pool does by itself. */
+/** 10 connections, 1,000 waiting calls for 10 s, busy from 200 to 100 calls, 5 attempts; else what a pool does by itself. */
 export const defaultDatabaseOptions: DatabaseOptions = Object.freeze({
   maxConnections: 10,
   minConnections: 0,
@@ -51,8 +51,8 @@ export const defaultDatabaseOptions: DatabaseOptions = Object.freeze({
   idleMs: defaultPoolOptions.idleMs,
   maxAgeMs: defaultPoolOptions.maxAgeMs,
   leakAfterMs: defaultPoolOptions.leakAfterMs,
-  highWater: 500,
-  lowWater: 250,
+  highWater: 200,
+  lowWater: 100,
   maxAttempts: 5,
   closeGraceMs: 10_000,
 });
