@@ -1,8 +1,9 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { isIP } from "node:net";
-import { formatAddress, type Instance, parseAddress, parseRegistryUrl } from "@shoal/discovery";
+import { formatAddress, type Instance, parseAddress, parseRegistryUrl, type Registry } from "@shoal/discovery";
 import { newId } from "@shoal/kernel";
+import type { Logger } from "@shoal/telemetry";
 import type { ServiceSettings } from "./service-settings.ts";
 
 /** What an instance says of where others reach it: `auto`, or a host and perhaps a port. Throws an `Error` for anything else. */
@@ -17,7 +18,7 @@ export function parseAdvertised(value: string): { readonly host: string; readonl
 
 /**
  * The instance that a process announces once it takes calls on `grpcPort`; `undefined` where there is no registry, or one
- * that nothing is announced in. Rejects when it cannot find out where others reach it, and says what to set.
+ * that nothing is announced in. Rejects when it cannot find out now where others reach it, and says what to set.
  */
 export async function announcementOf(
   service: string,
@@ -44,6 +45,54 @@ export async function announcementOf(
         cause: error,
       });
     }
+  }
+}
+
+/** How long to wait before it is tried again to find out where others reach this instance, in milliseconds. */
+const retryMs = 1_000;
+
+/**
+ * Announces an instance, and takes that back. A registry that is away, or cannot be found yet, is no reason not to serve:
+ * it is tried again until it works. States: new → announcing → ended.
+ */
+export class Announcement {
+  readonly #registry: Registry;
+  readonly #describe: () => Promise<Instance | undefined>;
+  readonly #log: Logger;
+  #instance: Instance | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(registry: Registry, describe: () => Promise<Instance | undefined>, log: Logger) {
+    this.#registry = registry;
+    this.#describe = describe;
+    this.#log = log;
+  }
+
+  /** Resolves when it is announced, or cannot be now. */
+  async begin(): Promise<void> {
+    try {
+      this.#instance ??= await this.#describe();
+      if (this.#instance === undefined || this.#ended) return;
+    } catch (err) {
+      this.#log.warn({ err }, "this instance cannot be announced; it is tried again");
+      if (!this.#ended) this.#retry = setTimeout(() => void this.begin(), retryMs);
+      return;
+    }
+    const instance = this.#instance;
+    try {
+      await this.#registry.register(instance);
+      this.#log.info({ instance }, "announced");
+    } catch (err) {
+      this.#log.warn({ err, instance }, "the registry cannot be reached; it is tried again");
+    }
+  }
+
+  /** Resolves when it is announced no more. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    clearTimeout(this.#retry);
+    if (this.#instance !== undefined) await this.#registry.deregister(this.#instance);
   }
 }
 

@@ -1,8 +1,8 @@
-import { type Instance, openRegistry, type Registry } from "@shoal/discovery";
+import { openRegistry, type Registry } from "@shoal/discovery";
 import { type CallEnd, type ClientOptions, createServer, type ServerOptions } from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
-import { announcementOf } from "./announcement.ts";
+import { Announcement, announcementOf } from "./announcement.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 
@@ -60,20 +60,19 @@ export async function startService<S extends ServiceSettings>(
       errorDomain: `shoal.${definition.name}`,
       onCallEnd: createCallLog(log),
     });
-    let announced: Instance | undefined;
+    let announcement: Announcement | undefined;
     lifecycle.onStop("gRPC server", async () => {
-      const deregister = async () => {
-        if (announced !== undefined) await registry?.deregister(announced);
-      };
-      const { forced } = await server.drain(settings.drainTimeoutMs, deregister);
+      const { forced } = await server.drain(settings.drainTimeoutMs, async () => await announcement?.end());
       if (forced)
         log.warn({ drainTimeoutMs: settings.drainTimeoutMs }, "calls were ended: they took too long to finish");
     });
     const grpcPort = await server.listen({ host: settings.host, port: settings.grpcPort }).catch((error) => {
       throw listenError(error, definition.name, "GRPC_PORT", settings.grpcPort);
     });
-    announced = await announcementOf(definition.name, settings, grpcPort);
-    if (registry !== undefined && announced !== undefined) await announce(registry, announced, log);
+    if (registry !== undefined) {
+      announcement = new Announcement(registry, () => announcementOf(definition.name, settings, grpcPort), log);
+      await announcement.begin();
+    }
     admin.setReady(true);
     lifecycle.onStop("readiness", () => admin.setReady(false));
     return { grpcPort, adminPort: admin.port, stop: () => lifecycle.stop() };
@@ -89,16 +88,6 @@ function openSettingsRegistry(settings: ServiceSettings, log: Logger, lifecycle:
   const registry = openRegistry(settings.registry, { onProblem: (err) => log.warn({ err }, "registry") });
   lifecycle.onStop("registry", () => registry.close());
   return registry;
-}
-
-/** A registry that is away keeps no service from serving: it is announced there once it is back. */
-async function announce(registry: Registry, instance: Instance, log: Logger): Promise<void> {
-  try {
-    await registry.register(instance);
-    log.info({ instance }, "announced");
-  } catch (err) {
-    log.warn({ err, instance }, "the registry cannot be reached; it is tried again");
-  }
 }
 
 /** At most one line in this time, in milliseconds, for each code that many calls fail with when something is away. */

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { readSettings } from "@shoal/config";
+import { createLocalRegistryServer, type Instance, openRegistry } from "@shoal/discovery";
+import { createLogger } from "@shoal/telemetry";
+import { Announcement, announcementOf, parseAdvertised } from "./announcement.ts";
+import { serviceSettings } from "./service-settings.ts";
+import { startService } from "./start-service.ts";
+
+const settingsWith = (env: Readonly<Record<string, string>>) =>
+  readSettings("SHOAL_FIXTURE_", serviceSettings("fixture", 0), { SHOAL_FIXTURE_ADMIN_PORT: "0", ...env });
+
+async function startRegistry(t: TestContext) {
+  const server = await createLocalRegistryServer();
+  const url = `local://${server.address}`;
+  const registry = openRegistry(url, { holdMs: 0 });
+  const seen: (readonly Instance[])[] = [];
+  registry.watch("fixture", { onInstances: (instances) => seen.push(instances), onError: () => {} });
+  t.after(async () => {
+    await registry.close();
+    await server.close();
+  });
+  const untilSeen = async (holds: (instances: readonly Instance[]) => boolean) => {
+    while (!holds(seen.at(-1) ?? [])) await new Promise(setImmediate);
+    return seen.at(-1) ?? [];
+  };
+  return { server, url, untilSeen };
+}
+
+const definition = { name: "fixture", build: async () => ({ services: [] }) };
+
+test("a service is announced with what its settings say once it takes calls, and no more once it stops", async (t) => {
+  const { url, untilSeen } = await startRegistry(t);
+  const before = Date.now();
+  const settings = settingsWith({
+    SHOAL_FIXTURE_REGISTRY: url,
+    SHOAL_FIXTURE_ZONE: "north",
+    SHOAL_FIXTURE_VERSION: "1.2.3",
+    SHOAL_FIXTURE_WEIGHT: "7",
+  });
+  const service = await startService(definition, settings, createLogger("fixture", "fatal"));
+  const [instance] = await untilSeen(({ length }) => length === 1);
+  assert.ok(instance);
+  const { id, startedAt, ...rest } = instance;
+  const address = `127.0.0.1:${service.grpcPort}`;
+  assert.deepEqual(rest, { service: "fixture", address, zone: "north", version: "1.2.3", weight: 7 });
+  assert.notEqual(id, "");
+  assert.ok(startedAt >= before && startedAt <= Date.now());
+  await service.stop();
+  await untilSeen(({ length }) => length === 0);
+});
+
+test("a registry that is away keeps no service from serving, and says so", async (t) => {
+  const { url, server } = await startRegistry(t);
+  await server.close();
+  const lines: string[] = [];
+  const log = createLogger("fixture", "warn", { write: (line) => lines.push(line) });
+  const service = await startService(definition, settingsWith({ SHOAL_FIXTURE_REGISTRY: url }), log);
+  assert.match(lines.join(""), /the registry cannot be reached; it is tried again/);
+  assert.equal((await fetch(`http://127.0.0.1:${service.adminPort}/readyz`)).status, 200);
+  await service.stop();
+});
+
+test("a service that cannot tell where others reach it serves, and is announced once it can", async (t) => {
+  const { url, untilSeen } = await startRegistry(t);
+  const settings = settingsWith({ SHOAL_FIXTURE_REGISTRY: url });
+  const registry = openRegistry(url);
+  t.after(() => registry.close());
+  let found = false;
+  const describe = async () => {
+    if (!found) throw new Error("no way there");
+    return await announcementOf("fixture", settings, 5_000);
+  };
+  const lines: string[] = [];
+  const log = createLogger("fixture", "warn", { write: (line) => lines.push(line) });
+  const announcement = new Announcement(registry, describe, log);
+  await announcement.begin();
+  assert.match(lines.join(""), /no way there.*this instance cannot be announced; it is tried again/);
+  found = true;
+  await untilSeen(({ length }) => length === 1);
+  await announcement.end();
+  await untilSeen(({ length }) => length === 0);
+});
+
+test("what is announced is where others reach it: as it is set, or where it listens, or the way to the registry", async () => {
+  const registry = "local://127.0.0.1:4321";
+  const addressOf = async (env: Readonly<Record<string, string>>) =>
+    (await announcementOf("fixture", settingsWith({ SHOAL_FIXTURE_REGISTRY: registry, ...env }), 5_000))?.address;
+  assert.equal(await addressOf({}), "127.0.0.1:5000");
+  assert.equal(await addressOf({ SHOAL_FIXTURE_HOST: "::1" }), "[::1]:5000");
+  assert.equal(await addressOf({ SHOAL_FIXTURE_HOST: "0.0.0.0" }), "127.0.0.1:5000");
+  assert.equal(await addressOf({ SHOAL_FIXTURE_ADVERTISE: "order-1.shoal" }), "order-1.shoal:5000");
+  assert.equal(await addressOf({ SHOAL_FIXTURE_ADVERTISE: "10.0.0.7:80" }), "10.0.0.7:80");
+  assert.equal(await addressOf({ SHOAL_FIXTURE_ADVERTISE: "[fd00::1]:80" }), "[fd00::1]:80");
+  for (const none of ["none", "static:user=127.0.0.1:1", "dns://{service}.test:1"])
+    assert.equal(await addressOf({ SHOAL_FIXTURE_REGISTRY: none }), undefined);
+  const lost = addressOf({ SHOAL_FIXTURE_HOST: "0.0.0.0", SHOAL_FIXTURE_REGISTRY: "etcd://no-such-host.invalid:2379" });
+  await assert.rejects(lost, /cannot tell where others reach this instance.*set SHOAL_FIXTURE_ADVERTISE to HOST/);
+});
+
+test("settings of discovery that cannot be used are refused with what can", () => {
+  for (const value of ["order one", "a:b:c", ":80", "host:0x"])
+    assert.throws(() => parseAdvertised(value), /HOST:PORT/);
+  assert.throws(
+    () => settingsWith({ SHOAL_FIXTURE_REGISTRY: "zookeeper://x" }),
+    /SHOAL_FIXTURE_REGISTRY: .*etcd:\/\//s,
+  );
+  assert.throws(() => settingsWith({ SHOAL_FIXTURE_WEIGHT: "0" }), /SHOAL_FIXTURE_WEIGHT: .*1 to 1000/);
+});
