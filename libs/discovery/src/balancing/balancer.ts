@@ -11,10 +11,6 @@ import type { Policy } from "./policies/policy.ts";
 import { RoundRobin } from "./policies/round-robin.ts";
 import { WeightedRoundRobin } from "./policies/weighted-round-robin.ts";
 
-export type { CallTraits } from "./endpoint.ts";
-export { type BalancingOptions, defaultBalancingOptions } from "./options.ts";
-export { PendingCall } from "./pending-call.ts";
-
 /** How many times its share of the calls a zone is trusted to take, as Envoy's overprovisioning factor. */
 const overprovisioning = 1.4;
 /** How much of what is typical the next call replaces. */

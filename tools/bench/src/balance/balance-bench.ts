@@ -1,6 +1,7 @@
 import type { Bench } from "../bench.ts";
 import { type BalancingPolicy, balancingPolicies } from "./balancing.ts";
 import { runLive } from "./live.ts";
+import { reportLive } from "./live-report.ts";
 import { reportSimulations } from "./simulation-report.ts";
 import { runSimulations } from "./simulations.ts";
 
@@ -18,10 +19,8 @@ export const balanceBench: Bench = {
     const [baseline] = balancingPolicies;
     const policies = balancingPolicies.filter((policy) => policy === baseline || (only?.includes(policy) ?? true));
     const simulated = reportSimulations(await runSimulations(policies, settings));
-    const live = await runLive(
-      livePolicies.filter((policy) => policies.includes(policy)),
-      settings,
-    );
+    const both = livePolicies.filter((policy) => policies.includes(policy));
+    const live = reportLive(await runLive(both, settings));
     return { tables: [...simulated.tables, ...live.tables], rows: [...simulated.rows, ...live.rows] };
   },
 };

@@ -52,7 +52,7 @@ function lineOf(one: SimulatedCase, cases: readonly SimulatedCase[]): readonly s
 function notesOf(seeds: number): readonly string[] {
   const { clients, workers, serviceMs, utilisation, timeoutMs } = world;
   return [
-    `Medians over ${seeds} seeds. ${clients} clients that know nothing of each other, ${workers} calls at a time on an instance,`,
+    `${seeds === 1 ? "One seed" : `Medians over ${seeds} seeds`}. ${clients} clients that know nothing of each other, ${workers} calls at a time on an instance,`,
     `${serviceMs} ms each on average, ${utilisation * 100} % of what all can do; a call that takes ${timeoutMs / 1_000} s fails.`,
     "The troubled's load is what it was sent by its even share; the last two are of those without trouble.",
   ];

@@ -3,11 +3,16 @@ import type { Member } from "../member.ts";
 
 /** A way to choose among endpoints. Knows nothing of zones, of ejection and of how calls end. */
 export interface Policy {
-  /** From now on it chooses among these; never called while it is choosing. */
+  /** From now on it chooses among these. When they are the same as before, only their weights may have changed. */
   update(members: readonly Member[]): void;
   /**
    * Chooses one for a call, and one that has room if `needsRoom`. Undefined when there is none. The caller counts the
    * call as in flight before it asks again.
    */
   choose(call: CallTraits, now: number, needsRoom: boolean): Member | undefined;
+}
+
+/** Whether both are the same ones in the same order. */
+export function areSame(some: readonly Member[], others: readonly Member[]): boolean {
+  return some.length === others.length && some.every((member, index) => member === others[index]);
 }

@@ -31,3 +31,18 @@ test("passes over who has no room, and takes turns all the same when nobody has"
   for (const full of all) full.hasRoom = () => false;
   assert.equal(new Set(Array.from({ length: 3 }, () => balancer.pick(unary)?.endpoint)).size, 3);
 });
+
+test("an update that changes nothing does not disturb the turns", () => {
+  const { balancer } = balancerOf(options);
+  const all = endpoints(7);
+  const counts = new Map(all.map((one) => [one, 0]));
+  for (let call = 0; call < 700; call += 1) {
+    balancer.update([...all]);
+    const chosen = balancer.pick(unary)?.endpoint;
+    if (chosen !== undefined) counts.set(chosen, (counts.get(chosen) ?? 0) + 1);
+  }
+  assert.deepEqual(
+    [...counts.values()],
+    all.map(() => 100),
+  );
+});

@@ -1,6 +1,6 @@
 import type { CallTraits } from "../endpoint.ts";
 import type { Member } from "../member.ts";
-import type { Policy } from "./policy.ts";
+import { areSame, type Policy } from "./policy.ts";
 
 /** One after the other, from a random one on; weights, load and slow start count for nothing. */
 export class RoundRobin implements Policy {
@@ -13,9 +13,9 @@ export class RoundRobin implements Policy {
   }
 
   update(members: readonly Member[]): void {
-    this.#members = members;
     // Clients that learn of a change together should not go on in step.
-    this.#next = Math.floor(this.#random() * members.length);
+    if (!areSame(members, this.#members)) this.#next = Math.floor(this.#random() * members.length);
+    this.#members = members;
   }
 
   choose(_call: CallTraits, _now: number, needsRoom: boolean): Member | undefined {

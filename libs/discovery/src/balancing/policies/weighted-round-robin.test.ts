@@ -97,3 +97,18 @@ test("endpoints of a small weight do not all have their turns at once", () => {
     assert.ok(between <= 4, `${between} calls in a row without the heavy one, call ${call}`);
   }
 });
+
+test("an update that changes nothing does not disturb the turns", () => {
+  const { balancer } = balancerOf(options);
+  const all = endpoints(7);
+  const counts = new Map(all.map((one) => [one, 0]));
+  for (let call = 0; call < 700; call += 1) {
+    balancer.update([...all]);
+    const chosen = balancer.pick(unary)?.endpoint;
+    if (chosen !== undefined) counts.set(chosen, (counts.get(chosen) ?? 0) + 1);
+  }
+  assert.deepEqual(
+    [...counts.values()],
+    all.map(() => 100),
+  );
+});

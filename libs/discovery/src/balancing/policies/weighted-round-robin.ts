@@ -1,6 +1,6 @@
 import type { CallTraits } from "../endpoint.ts";
 import type { Member } from "../member.ts";
-import type { Policy } from "./policy.ts";
+import { areSame, type Policy } from "./policy.ts";
 
 /** Weights are scaled so that the greatest is this. */
 const fullWeight = 0xffff;
@@ -26,9 +26,9 @@ export class WeightedRoundRobin implements Policy {
   }
 
   update(members: readonly Member[]): void {
+    if (!areSame(members, this.#members)) this.#turn = Math.floor(this.#random() * members.length * fullWeight);
     this.#members = members;
     this.#refreshAt = Number.NEGATIVE_INFINITY;
-    this.#turn = Math.floor(this.#random() * members.length * fullWeight);
   }
 
   choose(_call: CallTraits, now: number, needsRoom: boolean): Member | undefined {
