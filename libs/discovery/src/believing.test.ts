@@ -61,6 +61,25 @@ test("a registry that went empty and has come back is told as nothing at all", a
   assert.equal(timers.size, 0);
 });
 
+test("an empty answer does not become true while the registry is away", async () => {
+  const { cautious, answer, fail, timers } = scripted();
+  const recorder = new Recorder();
+  cautious.watch("order", recorder);
+  answer(...all);
+  await recorder.untilAddresses("a:1", "b:1", "c:1");
+  answer();
+  timers.advance(6_000);
+  fail("away");
+  timers.advance(60_000);
+  fail("still away");
+  timers.advance(60_000);
+  answer();
+  timers.advance(3_999);
+  assert.deepEqual(recorder.addresses, ["a:1", "b:1", "c:1"]);
+  timers.advance(1);
+  assert.deepEqual(recorder.addresses, []);
+});
+
 test("errors are passed on, and what was known stands", async () => {
   const { cautious, answer, fail } = scripted();
   const recorder = new Recorder();

@@ -17,8 +17,8 @@ export const defaultBelievingOptions: BelievingOptions = Object.freeze({ holdMs:
 
 /**
  * The same registry for those who announce, and a cautious one for those who watch: an answer that is empty, or less than
- * half of what was known, is believed only once it has stood for `holdMs` (see {@link Caution}). While the registry is
- * away it tells nothing, so the last known set stands. Takes the registry over: closing it closes the other.
+ * half of what was known, is believed only once it has stood for `holdMs` (see {@link Caution}), of which the time that the
+ * registry is away is no part. While it is away it tells nothing, so the last known set stands. Takes the registry over: closing it closes the other.
  */
 export function believing(registry: Registry, options: Partial<BelievingOptions> = {}): Registry {
   const { holdMs, timers } = { ...defaultBelievingOptions, ...options };
@@ -43,16 +43,28 @@ function watchCautiously(
   timers: Timers,
 ): () => void {
   const caution = new Caution(holdMs);
+  // An answer stands only while the registry can be asked, so the time of its outages does not count.
+  let awayMs = 0;
+  let awaySince: number | undefined;
+  const now = () => (awaySince ?? timers.now()) - awayMs;
   let cancel = () => {};
-  const tell = (belief = caution.at(timers.now())) => {
+  const tell = (belief = caution.at(now())) => {
     cancel();
     if (belief === undefined) return;
-    if (belief.until !== undefined) cancel = timers.after(Math.max(0, belief.until - timers.now()), tell);
+    if (belief.until !== undefined) cancel = timers.after(Math.max(0, belief.until - now()), tell);
     listener.onInstances(belief.instances);
   };
   const stop = registry.watch(service, {
-    onInstances: (instances) => tell(caution.hear(instances, timers.now())),
-    onError: (error) => listener.onError(error),
+    onInstances(instances) {
+      if (awaySince !== undefined) awayMs += timers.now() - awaySince;
+      awaySince = undefined;
+      tell(caution.hear(instances, now()));
+    },
+    onError(error) {
+      awaySince ??= timers.now();
+      cancel();
+      listener.onError(error);
+    },
   });
   return () => {
     cancel();
