@@ -18,7 +18,7 @@ const tooDear = 3;
  *  - Latency is the peak EWMA of what calls took, and no less than the age of the oldest that is still going on: an
  *    endpoint that has stopped answering is known to be slow before any of its calls ends.
  *  - Of what nothing is known, what is `typical` of the others is expected.
- *  - Beyond twice what is typical, what a call costs grows with the cube of the latency: a few calls sent to a slow endpoint
+ *  - Beyond twice what is typical, what a call costs grows with the fifth power of the latency: a few calls sent to a slow endpoint
  *    because the others were busy are the slowest of all, and the others would have been done sooner.
  *  - What a call costs is divided by the square of the share of calls that succeed: who fails fast is not fast.
  *  - Where both endpoints are much dearer than usual, two more are drawn.
@@ -34,7 +34,7 @@ export function p2cEwma(typical: () => number, random: () => number): Policy {
     const slowness = Math.max(1, latency / (slowFrom * usual));
     const success = Math.max(leastSuccess, 1 - member.failures.read(now));
     const calls = (member.endpoint.inFlight + 1) / member.weightAt(now);
-    return latency * calls * ((slowness * slowness) / (success * success));
+    return latency * calls * (slowness ** 4 / (success * success));
   };
   return new TwoChoices(cost, random, tooDear);
 }
