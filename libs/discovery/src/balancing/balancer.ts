@@ -13,8 +13,8 @@ import { WeightedRoundRobin } from "./policies/weighted-round-robin.ts";
 
 /** How many times its share of the calls a zone is trusted to take, as Envoy's overprovisioning factor. */
 const overprovisioning = 1.4;
-/** How much of what is typical the next call replaces. */
-const typicalStep = 1 / 64;
+/** Over how many calls what is typical is averaged. */
+const typicalCalls = 64;
 
 /**
  * Chooses an endpoint for each call of one client, and learns from how the calls end.
@@ -47,6 +47,7 @@ export class Balancer {
   #isStale = false;
   /** What the endpoints that calls go to are expected to take. */
   #typicalMs = 0;
+  #learntCalls = 0;
 
   /**
    * Options that are left out are those of {@link defaultBalancingOptions}; throws a `RangeError` for those out of range.
@@ -140,7 +141,9 @@ export class Balancer {
     // is cancelled makes an endpoint look fast.
     member.latency.observe(outcome === "success" ? took : Math.max(took, expected), now);
     const learnt = member.latency.read(now, this.#typicalMs);
-    this.#typicalMs += (learnt - this.#typicalMs) * (this.#typicalMs === 0 ? 1 : typicalStep);
+    // The first calls weigh alike, lest the very first one be typical for long.
+    this.#learntCalls = Math.min(typicalCalls, this.#learntCalls + 1);
+    this.#typicalMs += (learnt - this.#typicalMs) / this.#learntCalls;
   }
 
   /** Divides those that may be called into near and far. */

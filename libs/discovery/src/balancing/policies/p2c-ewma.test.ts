@@ -84,6 +84,30 @@ test("one call that goes on for long weighs more than many that have just begun"
   for (let call = 0; call < 10; call += 1) assert.equal(balancer.pick(unary)?.endpoint, busy, `call ${call}`);
 });
 
+test("who is slow has no call though the others have many in flight, and a share of them who is a little slower", () => {
+  for (const [tookMs, least, most] of [
+    [100, 0, 1],
+    [15, 10, 20],
+  ] as const) {
+    const { balancer, clock } = balancerOf(options);
+    const all = endpoints(2);
+    const [slower, other] = all;
+    assert.ok(slower && other);
+    balancer.update(all);
+    for (const one of [slower, ...Array.from({ length: 20 }, () => other)]) {
+      slower.hasRoom = () => one === slower;
+      other.hasRoom = () => one === other;
+      const pending = balancer.pick(unary);
+      clock.now += one === slower ? tookMs : 10;
+      pending?.end("success");
+    }
+    slower.hasRoom = () => true;
+    for (let call = 0; call < 40; call += 1) balancer.pick(unary);
+    const { inFlight } = slower;
+    assert.ok(inFlight >= least && inFlight <= most, `${inFlight} of 40 where calls take ${tookMs} ms instead of 10`);
+  }
+});
+
 test("who fails is not better for calls that say nothing between", () => {
   const { balancer, clock } = balancerOf(options);
   const all = endpoints(5);

@@ -18,8 +18,8 @@ const tooDear = 3;
  *  - Latency is the peak EWMA of what calls took, and no less than the age of the oldest that is still going on: an
  *    endpoint that has stopped answering is known to be slow before any of its calls ends.
  *  - Of what nothing is known, what is `typical` of the others is expected.
- *  - Beyond twice what is typical, what a call costs grows with the fifth power of the latency: a few calls sent to a slow endpoint
- *    because the others were busy are the slowest of all, and the others would have been done sooner.
+ *  - Beyond twice what is typical, cost grows with the fifth power of the latency. Else a few calls would go to a slow
+ *    endpoint because others are busy; these would be the slowest of all, and sooner done where many are in flight.
  *  - What a call costs is divided by the square of the share of calls that succeed: who fails fast is not fast.
  *  - Where both endpoints are much dearer than usual, two more are drawn.
  *
