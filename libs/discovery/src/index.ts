@@ -10,6 +10,7 @@ export {
 export { type BelievingOptions, believing, defaultBelievingOptions } from "./believing.ts";
 export { createDnsRegistry, type DnsRegistryOptions, defaultDnsRegistryOptions } from "./drivers/dns/dns-registry.ts";
 export type { DnsTarget } from "./drivers/dns/dns-target.ts";
+export type { EtcdTls } from "./drivers/etcd/etcd-gateway.ts";
 export {
   createEtcdRegistry,
   defaultEtcdRegistryOptions,

@@ -1,5 +1,6 @@
 import { believing, defaultBelievingOptions } from "./believing.ts";
 import { createDnsRegistry } from "./drivers/dns/dns-registry.ts";
+import type { EtcdTls } from "./drivers/etcd/etcd-gateway.ts";
 import { createEtcdRegistry, defaultEtcdRegistryOptions } from "./drivers/etcd/etcd-registry.ts";
 import { createLocalRegistry } from "./drivers/local/local-registry.ts";
 import { createStaticRegistry } from "./drivers/static/static-registry.ts";
@@ -13,14 +14,17 @@ export interface OpenRegistryOptions {
   readonly holdMs: number;
   /** etcd: how long an instance stays announced after its process is gone, in milliseconds, 1,000 to 3,600,000. */
   readonly ttlMs: number;
+  /** For `etcds://`: whom to trust, unless those that Node trusts, and who we are. */
+  readonly tls: EtcdTls;
   /** Told of what no caller waits for, such as an entry of others that cannot be read, and is skipped. */
   readonly onProblem: ProblemListener;
 }
 
-/** A hold of 15 s, 10 s to live; problems become warnings of the process. */
+/** A hold of 15 s, 10 s to live, the authorities that Node trusts; problems become warnings of the process. */
 export const defaultOpenRegistryOptions: OpenRegistryOptions = Object.freeze({
   holdMs: defaultBelievingOptions.holdMs,
   ttlMs: defaultEtcdRegistryOptions.ttlMs,
+  tls: Object.freeze({}),
   onProblem: warnOfProblem,
 });
 
@@ -36,14 +40,14 @@ export function openRegistry(url: string, options: Partial<OpenRegistryOptions> 
   return parsed.driver === "static" ? registry : believing(registry, { holdMs: all.holdMs });
 }
 
-function openDriver(url: RegistryUrl, { ttlMs, onProblem }: OpenRegistryOptions): Registry {
+function openDriver(url: RegistryUrl, { ttlMs, tls, onProblem }: OpenRegistryOptions): Registry {
   switch (url.driver) {
     case "static":
       return createStaticRegistry(url.instances);
     case "local":
       return createLocalRegistry(url.at, { onProblem });
     case "etcd":
-      return createEtcdRegistry({ endpoints: url.endpoints, prefix: url.prefix, ttlMs, onProblem });
+      return createEtcdRegistry({ ...url, tls: url.tls ? tls : undefined, ttlMs, onProblem });
     case "dns":
       return createDnsRegistry({ target: url.target, servers: url.servers });
   }

@@ -42,11 +42,13 @@ test("reads etcd's endpoints and the prefix of its keys", () => {
       { host: "fd00::1", port: 2_379 },
     ],
     prefix: "shop/eu",
+    tls: false,
   });
-  assert.deepEqual(parseRegistryUrl("etcd://etcd:2379"), {
+  assert.deepEqual(parseRegistryUrl("etcds://etcd:2379"), {
     driver: "etcd",
     endpoints: [{ host: "etcd", port: 2_379 }],
     prefix: "shoal",
+    tls: true,
   });
 });
 

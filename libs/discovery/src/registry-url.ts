@@ -18,6 +18,8 @@ export type RegistryUrl =
       readonly endpoints: readonly HostAndPort[];
       /** Without slashes around it. */
       readonly prefix: string;
+      /** Whether they are reached over TLS. */
+      readonly tls: boolean;
     }
   | { readonly driver: "local"; readonly at: HostAndPort };
 
@@ -25,7 +27,7 @@ const forms = `expected one of
   static:order=127.0.0.1:50053,127.0.0.1:50054;user=127.0.0.1:50051
   dns://{service}.shoal.svc.cluster.local:50051
   dns://_grpc._tcp.{service}.shoal.svc.cluster.local[?server=IP:PORT,IP:PORT]
-  etcd://HOST:PORT,HOST:PORT/PREFIX
+  etcd://HOST:PORT,HOST:PORT/PREFIX or, over TLS, etcds://
   local://HOST:PORT`;
 
 /**
@@ -35,16 +37,16 @@ const forms = `expected one of
  * - `dns://NAME:PORT` for A and AAAA records, `dns://_PORTNAME._tcp.NAME` for SRV records; `{service}` stands for the
  *   service's name, and without it the name is each service's; `?server=IP:PORT,IP:PORT` names other servers to ask than
  *   the system's
- * - `etcd://HOST:PORT,HOST:PORT/PREFIX`, the prefix `shoal` unless given
+ * - `etcd://HOST:PORT,HOST:PORT/PREFIX`, the prefix `shoal` unless given; `etcds://` over TLS
  * - `local://HOST:PORT`
  */
 export function parseRegistryUrl(text: string): RegistryUrl {
   const { scheme, rest = "" } =
-    /^(?<scheme>static:|dns:\/\/|etcd:\/\/|local:\/\/)(?<rest>.*)$/.exec(text)?.groups ?? {};
+    /^(?<scheme>static:|dns:\/\/|etcds?:\/\/|local:\/\/)(?<rest>.*)$/.exec(text)?.groups ?? {};
   try {
     if (scheme === "static:") return { driver: "static", instances: rest.split(";").flatMap(parseService) };
     if (scheme === "dns://") return parseDns(rest);
-    if (scheme === "etcd://") return parseEtcd(rest);
+    if (scheme === "etcd://" || scheme === "etcds://") return parseEtcd(rest, scheme === "etcds://");
     if (scheme === "local://") return { driver: "local", at: parseHostAndPort(rest) };
   } catch (error) {
     throw new Error(`${(error as Error).message}; ${forms}`);
@@ -70,13 +72,13 @@ function parseDns(text: string): RegistryUrl {
   return { driver: "dns", target: parseDnsTarget(name), servers };
 }
 
-function parseEtcd(text: string): RegistryUrl {
+function parseEtcd(text: string, tls: boolean): RegistryUrl {
   const slash = text.indexOf("/");
   const [hosts, path] = slash === -1 ? [text, ""] : [text.slice(0, slash), text.slice(slash)];
   const prefix = path.replace(/^\/|\/$/g, "") || "shoal";
   if (!/^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/.test(prefix))
     throw new Error(`"${prefix}" cannot be a prefix: letters, digits, ".", "_", "-", with "/" between them`);
-  return { driver: "etcd", endpoints: hosts.split(",").map(parseHostAndPort), prefix };
+  return { driver: "etcd", endpoints: hosts.split(",").map(parseHostAndPort), prefix, tls };
 }
 
 function parseHostAndPort(text: string): HostAndPort {

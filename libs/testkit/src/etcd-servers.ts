@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -47,8 +47,17 @@ kill -9 "$!" 2>/dev/null
 wait "$!"
 [ "$data" = kept ] || rm -rf "$folder"`;
 
+/** How {@link startEtcd} starts one. */
+export interface EtcdServerOptions {
+  /** The files of its certificate and key, for TLS. `call` does not work then. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+}
+
 /** Starts an empty one on a free port of 127.0.0.1. After `t` (a test, or all of a file: `{ after }`) it ends and its data are removed. */
-export async function startEtcd(t: { after(end: () => Promise<void>): void }): Promise<EtcdServer> {
+export async function startEtcd(
+  t: { after(end: () => Promise<void>): void },
+  { tls }: EtcdServerOptions = {},
+): Promise<EtcdServer> {
   const binary = findEtcdBinary();
   if (binary === undefined) throw new Error(needsEtcd().skip);
   const folder = await mkdtemp(join(tmpdir(), "shoal-etcd-"));
@@ -57,7 +66,7 @@ export async function startEtcd(t: { after(end: () => Promise<void>): void }): P
 
   const run = async (port: number) => {
     const address = `127.0.0.1:${port}`;
-    const args = [folder, log, binary, ...etcdArguments(address, join(folder, "data"))];
+    const args = [folder, log, binary, ...etcdArguments(address, join(folder, "data"), tls)];
     const child = spawn("sh", ["-c", keeper, "sh", ...args], { stdio: ["pipe", "pipe", "ignore"], detached: true });
     const [pid] = await once(createInterface(child.stdout), "line");
     running = { keeper: child, pid: Number(pid) };
@@ -80,7 +89,8 @@ export async function startEtcd(t: { after(end: () => Promise<void>): void }): P
   const start = async () => {
     if (running !== undefined) throw new Error("this etcd is running: kill it before it is started again");
     await run(port);
-    await until("etcd answers", () => call("/v3/kv/range", { key: "AA==" }), startTimeoutMs).catch(async (error) => {
+    const answers = tls ? () => accepts(port) : () => call("/v3/kv/range", { key: "AA==" });
+    await until("etcd answers", answers, startTimeoutMs).catch(async (error) => {
       await end("kept");
       const said = readFileSync(log, "utf8").split("\n").slice(-10).join("\n");
       throw new Error(`${binary} does not start: ${error.message}\n${said}`);
@@ -109,13 +119,14 @@ export async function startEtcd(t: { after(end: () => Promise<void>): void }): P
   };
 }
 
-function etcdArguments(address: string, data: string): string[] {
-  const url = `http://${address}`;
+function etcdArguments(address: string, data: string, tls: EtcdServerOptions["tls"]): string[] {
+  const url = `${tls ? "https" : "http"}://${address}`;
   return [
     "--name=test",
     `--data-dir=${data}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
+    ...(tls ? [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`] : []),
     // Nobody is to connect here.
     "--listen-peer-urls=http://127.0.0.1:0",
     "--initial-advertise-peer-urls=http://127.0.0.1:0",
@@ -125,6 +136,17 @@ function etcdArguments(address: string, data: string): string[] {
     "--election-timeout=200",
     "--log-level=warn",
   ];
+}
+
+/** Whether somebody listens there. */
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } finally {
+    socket.destroy();
+  }
 }
 
 async function post(url: string, body: object): Promise<unknown> {

@@ -1,4 +1,5 @@
-import { type IncomingMessage, request } from "node:http";
+import { type IncomingMessage, request as requestPlain } from "node:http";
+import { request as requestTls } from "node:https";
 import { formatAddress, type HostAndPort } from "../../address.ts";
 import { asError, registryUnavailable } from "../../errors.ts";
 import { LineReader } from "../../line-reader.ts";
@@ -18,6 +19,15 @@ export class EtcdRefusal extends Error {
   }
 }
 
+/** What TLS is made of, in PEM. */
+export interface EtcdTls {
+  /** Who vouches for the members. Those that Node trusts, unless given. */
+  readonly ca?: string;
+  /** Our own certificate, where etcd asks for one, and its key. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** One JSON object that etcd answered. Its 64-bit numbers are texts, its keys and values base64; zeros are left out. */
 export type EtcdAnswer = Readonly<Record<string, unknown>>;
 
@@ -29,13 +39,15 @@ export type EtcdAnswer = Readonly<Record<string, unknown>>;
 export class EtcdGateway {
   readonly endpoints: readonly HostAndPort[];
   readonly #timeoutMs: number;
+  readonly #tls: EtcdTls | undefined;
   #index: number;
   #probe: { readonly endpoint: HostAndPort; readonly at: number; readonly answered: Promise<void> } | undefined;
 
-  /** `endpoints`: at least one. `timeoutMs`: how long one member may take to answer. */
-  constructor(endpoints: readonly HostAndPort[], timeoutMs: number) {
+  /** `endpoints`: at least one. `timeoutMs`: how long one member may take to answer. Without `tls`: plain HTTP. */
+  constructor(endpoints: readonly HostAndPort[], timeoutMs: number, tls?: EtcdTls) {
     this.endpoints = endpoints;
     this.#timeoutMs = timeoutMs;
+    this.#tls = tls;
     this.#index = Math.floor(Math.random() * endpoints.length);
   }
 
@@ -90,7 +102,7 @@ export class EtcdGateway {
     signal.addEventListener("abort", abort);
     if (signal.aborted) abort();
     try {
-      for await (const answer of lines(await post(endpoint, path, body, limit.signal))) {
+      for await (const answer of lines(await post(endpoint, this.#tls, path, body, limit.signal))) {
         clearTimeout(timer);
         yield answer;
       }
@@ -119,17 +131,28 @@ export class EtcdGateway {
 
   /** The error of a cluster none of whose members answers. */
   unavailable(cause: Error): Error {
-    return registryUnavailable(`etcd://${this.endpoints.map(formatAddress).join()}`, cause.message, cause);
+    return registryUnavailable(
+      `${this.#tls ? "etcds" : "etcd"}://${this.endpoints.map(formatAddress).join()}`,
+      cause.message,
+      cause,
+    );
   }
 }
 
 /** Sends a request; answers its response once that begins. */
-function post(endpoint: HostAndPort, path: string, body: object, signal: AbortSignal): Promise<IncomingMessage> {
+function post(
+  endpoint: HostAndPort,
+  tls: EtcdTls | undefined,
+  path: string,
+  body: object,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json" };
     // Without an agent, and so without a connection that has gone stale meanwhile.
-    const options = { host: endpoint.host, port: endpoint.port, path, method: "POST", agent: false, headers, signal };
-    request(options, resolve)
+    const options = { ...endpoint, path, method: "POST", agent: false, headers, signal };
+    const request = tls === undefined ? requestPlain(options, resolve) : requestTls({ ...options, ...tls }, resolve);
+    request
       .on("error", (error) => reject(new Error(`${formatAddress(endpoint)}: ${error.message}`, { cause: error })))
       .end(JSON.stringify(body));
   });

@@ -5,7 +5,7 @@ import { instanceKey, isServiceName, readInstance } from "../../instance.ts";
 import type { Instance, Registry, RegistryListener } from "../../registry.ts";
 import { Watchers } from "../../watchers.ts";
 import { Announcements } from "./announcements.ts";
-import { EtcdGateway } from "./etcd-gateway.ts";
+import { EtcdGateway, type EtcdTls } from "./etcd-gateway.ts";
 import { followPrefix } from "./follow-prefix.ts";
 
 /** Where etcd is, and how it is used. */
@@ -14,6 +14,8 @@ export interface EtcdRegistryOptions {
   readonly endpoints: readonly HostAndPort[];
   /** What all keys begin with, without slashes around it: an instance is at `PREFIX/SERVICE/ID`. */
   readonly prefix: string;
+  /** Undefined: plain HTTP. */
+  readonly tls: EtcdTls | undefined;
   /** How long an instance stays announced after its process is gone, in milliseconds, 1,000 to 3,600,000. */
   readonly ttlMs: number;
   /** How long one member may take to answer, in milliseconds, 50 to 60,000. */
@@ -29,9 +31,10 @@ export interface EtcdRegistryOptions {
   readonly onProblem: ProblemListener;
 }
 
-/** All but the endpoints: keys under `shoal`, 10 s to live, 2 s to answer, asked every 3 s, at most 3 s between attempts. */
+/** All but the endpoints: keys under `shoal`, plain HTTP, 10 s to live, 2 s to answer, asked every 3 s, at most 3 s between attempts. */
 export const defaultEtcdRegistryOptions: Omit<EtcdRegistryOptions, "endpoints"> = Object.freeze({
   prefix: "shoal",
+  tls: undefined,
   ttlMs: 10_000,
   timeoutMs: 2_000,
   probeMs: 3_000,
@@ -46,7 +49,7 @@ export const defaultEtcdRegistryOptions: Omit<EtcdRegistryOptions, "endpoints"> 
 export function createEtcdRegistry(
   options: Partial<EtcdRegistryOptions> & Pick<EtcdRegistryOptions, "endpoints">,
 ): Registry {
-  const { endpoints, prefix, ttlMs, timeoutMs, probeMs, maxBackoffMs, onProblem } = {
+  const { endpoints, prefix, tls, ttlMs, timeoutMs, probeMs, maxBackoffMs, onProblem } = {
     ...defaultEtcdRegistryOptions,
     ...options,
   };
@@ -55,7 +58,7 @@ export function createEtcdRegistry(
   for (const [name, value] of Object.entries({ timeoutMs, probeMs, maxBackoffMs }))
     requireInteger(name, value, 50, 60_000);
 
-  const gateway = new EtcdGateway(endpoints, timeoutMs);
+  const gateway = new EtcdGateway(endpoints, timeoutMs, tls);
   const announcements = new Announcements(gateway, ttlMs, onProblem);
   const keyOf = (instance: Instance) => `${prefix}/${instanceKey(instance)}`;
   const watchers = new Watchers((service, listener) => {
