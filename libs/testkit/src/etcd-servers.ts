@@ -49,8 +49,11 @@ wait "$!"
 
 /** How {@link startEtcd} starts one. */
 export interface EtcdServerOptions {
-  /** The files of its certificate and key, for TLS. `call` does not work then. */
-  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  /**
+   * The files of its certificate and key, for TLS, and of the authority that its clients' certificates must be of.
+   * `call` does not work then.
+   */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
 }
 
 /** Starts an empty one on a free port of 127.0.0.1. After `t` (a test, or all of a file: `{ after }`) it ends and its data are removed. */
@@ -126,7 +129,8 @@ function etcdArguments(address: string, data: string, tls: EtcdServerOptions["tl
     `--data-dir=${data}`,
     `--listen-client-urls=${url}`,
     `--advertise-client-urls=${url}`,
-    ...(tls ? [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`] : []),
+    ...(tls ? [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`, `--trusted-ca-file=${tls.caFile}`] : []),
+    ...(tls ? ["--client-cert-auth"] : []),
     // Nobody is to connect here.
     "--listen-peer-urls=http://127.0.0.1:0",
     "--initial-advertise-peer-urls=http://127.0.0.1:0",
