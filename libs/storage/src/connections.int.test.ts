@@ -100,6 +100,32 @@ test(
   },
 );
 
+test(
+  "a MySQL call ends though the connection of its statement has gone silent, and the connection is replaced",
+  needsDatabaseServer(),
+  async (t) => {
+    const proxy = await startProxy(t, await createTestDatabase(t));
+    const database = open(t, proxy.url, { maxConnections: 1 });
+    const first = await connectionId(database);
+    const controller = new AbortController();
+    const context = createContext({ requestId: "r", signal: controller.signal });
+    const working = runWithContext(context, () => sql`select sleep(60)`.execute(database.db));
+    const root = await createConnection((await databaseServer()) ?? "");
+    t.after(() => root.end());
+    const isAtWork = async () => {
+      const [found] = await root.query(
+        `select 1 from information_schema.processlist where id = ${first} and info <> ''`,
+      );
+      return (found as unknown[]).length > 0;
+    };
+    while (!(await isAtWork())) await sleep(1);
+    proxy.silence();
+    controller.abort();
+    await assert.rejects(working, cancelled);
+    assert.notEqual(await connectionId(database), first);
+  },
+);
+
 test("a MySQL connection that is too old is replaced", needsDatabaseServer(), async (t) => {
   const database = open(t, await createTestDatabase(t), { maxConnections: 1, maxAgeMs: 50 });
   const first = await connectionId(database);

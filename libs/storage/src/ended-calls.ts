@@ -5,8 +5,14 @@ import { AppError, type CallContext, currentContext, isAppError } from "@shoal/k
 const firstPauseMs = 5;
 const maxPauseMs = 500;
 
-/** Has the server stop the statement at work. May fail, and may be too early: then it is called again. */
-export type Stop = () => Promise<void>;
+/** After how long a statement that does not stop loses its connection, in milliseconds: nobody answers there any more. */
+const giveUpMs = 5_000;
+
+/**
+ * Has the server stop the statement at work; as a last resort ends the connection as well. May fail, and may be too early:
+ * then it is called again.
+ */
+export type Stop = (lastResort: boolean) => Promise<void>;
 
 /**
  * Throws when the call that is being served has ended, so that nothing more is begun for it. A deadline that has passed
@@ -68,14 +74,16 @@ export async function endingWithCall<T>(stop: Stop | undefined, run: () => Promi
 
 /**
  * Stops a statement again and again until it has settled: what arrives before the statement stops nothing, and a server
- * that is full may refuse the connection for it. Never rejects; fulfils when no `stop` is on its way any more.
+ * that is full may refuse the connection for it. One that goes on for 5 s more loses its connection, which settles it.
+ * Never rejects; fulfils when no `stop` is on its way any more.
  */
 export async function stopUntilSettled(stop: Stop, running: Promise<unknown>): Promise<void> {
   const settled = new AbortController();
   const settle = () => settled.abort();
   running.then(settle, settle);
+  const giveUpAt = performance.now() + giveUpMs;
   for (let pauseMs = firstPauseMs; !settled.signal.aborted; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
-    await stop().catch(() => {});
+    await stop(performance.now() >= giveUpAt).catch(() => {});
     await sleep(pauseMs, undefined, { signal: settled.signal }).catch(() => {});
   }
 }

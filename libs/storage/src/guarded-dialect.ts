@@ -85,7 +85,12 @@ class GuardedConnection implements DatabaseConnection {
 
   constructor(inner: DatabaseConnection) {
     this.inner = inner;
-    this.#stop = inner.cancelQuery && (async () => await inner.cancelQuery?.(noOtherConnection));
+    this.#stop =
+      inner.cancelQuery &&
+      (async (lastResort) => {
+        if (lastResort) await inner.killSession?.(noOtherConnection);
+        else await inner.cancelQuery?.(noOtherConnection);
+      });
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
