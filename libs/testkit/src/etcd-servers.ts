@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
@@ -160,12 +161,21 @@ async function post(url: string, body: object): Promise<unknown> {
   return JSON.parse(text);
 }
 
+/**
+ * A port that nobody listens on, and below those that systems give to outgoing connections: nobody is given it by chance
+ * while etcd is down between a kill and a start.
+ */
 async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const address = listener.address();
-  listener.close();
-  await once(listener, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port on 127.0.0.1");
-  return address.port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const listener = createServer().listen(port, "127.0.0.1");
+    const free = await once(listener, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    listener.close();
+    await once(listener, "close");
+    return port;
+  }
 }
