@@ -1,4 +1,6 @@
 export { formatAddress, type HostAndPort, parseAddress } from "./address.ts";
+export { Balancer } from "./balancing/balancer.ts";
+export { Endpoint } from "./balancing/endpoint.ts";
 export {
   type BalancingOptions,
   type BalancingPolicy,
@@ -7,6 +9,7 @@ export {
   defaultEjectionOptions,
   type EjectionOptions,
 } from "./balancing/options.ts";
+export type { PendingCall } from "./balancing/pending-call.ts";
 export { type BelievingOptions, believing, defaultBelievingOptions } from "./believing.ts";
 export { createDnsRegistry, type DnsRegistryOptions, defaultDnsRegistryOptions } from "./drivers/dns/dns-registry.ts";
 export type { DnsTarget } from "./drivers/dns/dns-target.ts";

@@ -1,5 +1,5 @@
+import { type BalancingPolicy, balancingPolicies } from "@shoal/discovery";
 import type { Bench } from "../bench.ts";
-import { type BalancingPolicy, balancingPolicies } from "./balancing.ts";
 import { runLive } from "./live.ts";
 import { reportLive } from "./live-report.ts";
 import { reportSimulations } from "./simulation-report.ts";

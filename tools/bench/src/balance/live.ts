@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
+import type { BalancingPolicy } from "@shoal/discovery";
 import { type Client, createClient } from "@shoal/rpc";
 import type { BenchSettings } from "../bench.ts";
 import { startWorker } from "../rpc/processes.ts";
-import type { BalancingPolicy } from "./balancing.ts";
 import type { LiveServerTasks } from "./live-server-process.ts";
 import { exponential, randomFrom } from "./random.ts";
 

@@ -1,4 +1,4 @@
-import { Balancer, type BalancingOptions, Endpoint, type PendingCall } from "./balancing.ts";
+import { Balancer, type BalancingOptions, Endpoint, type PendingCall } from "@shoal/discovery";
 import { exponential, logNormal, randomFrom } from "./random.ts";
 import type { Scenario } from "./scenarios.ts";
 import { type Arrived, SimulatedServer } from "./simulated-server.ts";

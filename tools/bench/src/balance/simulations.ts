@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
+import { type BalancingPolicy, defaultEjectionOptions } from "@shoal/discovery";
 import type { BenchSettings } from "../bench.ts";
-import { type BalancingPolicy, defaultEjectionOptions } from "./balancing.ts";
 import { type ScenarioName, scenarios } from "./scenarios.ts";
 import { type SimulationResult, simulate } from "./simulate.ts";
 
