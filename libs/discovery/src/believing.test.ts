@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { VirtualClock } from "@shoal/testkit";
 import { believing } from "./believing.ts";
 import { bareInstance } from "./instance.ts";
-import { ManualTimers } from "./manual-timers.contract.ts";
 import { Recorder } from "./recorder.contract.ts";
 import type { Instance, Registry, RegistryListener } from "./registry.ts";
 
@@ -22,7 +22,7 @@ function scripted() {
     },
     close: async () => void calls.push("close"),
   };
-  const timers = new ManualTimers();
+  const timers = new VirtualClock();
   return {
     calls,
     timers,
@@ -38,13 +38,13 @@ test("an empty answer is told once it has stood for the hold, and nothing is tol
   cautious.watch("order", recorder);
   answer(...all);
   await recorder.untilAddresses("a:1", "b:1", "c:1");
-  timers.advance(60_000);
+  await timers.advance(60_000);
   answer();
-  timers.advance(9_999);
+  await timers.advance(9_999);
   assert.equal(recorder.count, 1);
-  timers.advance(1);
+  await timers.advance(1);
   assert.deepEqual(recorder.addresses, []);
-  assert.equal(timers.size, 0);
+  assert.equal(timers.pending, 0);
 });
 
 test("a registry that went empty and has come back is told as nothing at all", async () => {
@@ -54,11 +54,11 @@ test("a registry that went empty and has come back is told as nothing at all", a
   answer(...all);
   await recorder.untilAddresses("a:1", "b:1", "c:1");
   answer();
-  timers.advance(3_000);
+  await timers.advance(3_000);
   answer(...all);
-  timers.advance(60_000);
+  await timers.advance(60_000);
   assert.equal(recorder.count, 1);
-  assert.equal(timers.size, 0);
+  assert.equal(timers.pending, 0);
 });
 
 test("an empty answer does not become true while the registry is away", async () => {
@@ -68,15 +68,15 @@ test("an empty answer does not become true while the registry is away", async ()
   answer(...all);
   await recorder.untilAddresses("a:1", "b:1", "c:1");
   answer();
-  timers.advance(6_000);
+  await timers.advance(6_000);
   fail("away");
-  timers.advance(60_000);
+  await timers.advance(60_000);
   fail("still away");
-  timers.advance(60_000);
+  await timers.advance(60_000);
   answer();
-  timers.advance(3_999);
+  await timers.advance(3_999);
   assert.deepEqual(recorder.addresses, ["a:1", "b:1", "c:1"]);
-  timers.advance(1);
+  await timers.advance(1);
   assert.deepEqual(recorder.addresses, []);
 });
 
@@ -104,10 +104,10 @@ test("watchers share one watch, which ends with the last of them, its timer incl
   answer(...all);
   await recorder.untilAddresses("a:1", "b:1", "c:1");
   answer();
-  assert.equal(timers.size, 1);
+  assert.equal(timers.pending, 1);
   for (const end of ends) end();
   assert.deepEqual(calls, ["watch order", "end order"]);
-  assert.equal(timers.size, 0);
+  assert.equal(timers.pending, 0);
 });
 
 test("announcing goes straight through, and closing closes the other", async () => {

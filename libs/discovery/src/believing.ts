@@ -1,7 +1,6 @@
-import { requireInteger } from "@shoal/kernel";
+import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
 import { Caution } from "./caution.ts";
 import type { Registry, RegistryListener } from "./registry.ts";
-import { systemTimers, type Timers } from "./timers.ts";
 import { Watchers } from "./watchers.ts";
 
 /** How cautious {@link believing} is. */

@@ -39,4 +39,3 @@ export { bareInstance, isServiceName, readInstance } from "./instance.ts";
 export { defaultOpenRegistryOptions, type OpenRegistryOptions, openRegistry } from "./open-registry.ts";
 export type { Instance, Registry, RegistryListener } from "./registry.ts";
 export { parseRegistryUrl, type RegistryUrl } from "./registry-url.ts";
-export { systemTimers, type Timers } from "./timers.ts";

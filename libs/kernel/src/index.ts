@@ -10,4 +10,6 @@ export {
 export { type Clock, systemClock } from "./clock.ts";
 export { derivedId, newId } from "./ids.ts";
 export { addMoney, type Money, maxMinorUnits, multiplyMoney } from "./money.ts";
+export { randomFrom } from "./random.ts";
 export { requireInteger } from "./require-integer.ts";
+export { systemTimers, type Timers } from "./timers.ts";

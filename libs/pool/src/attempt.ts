@@ -1,4 +1,4 @@
-import type { Timers } from "./timers.ts";
+import type { Timers } from "@shoal/kernel";
 
 /** What an attempt fails with that took too long. */
 export class AttemptTimeoutError extends Error {

@@ -1,6 +1,6 @@
-import { type Clock, requireInteger, systemClock } from "@shoal/kernel";
+import { type Clock, requireInteger, systemClock, systemTimers, type Timers } from "@shoal/kernel";
+import { maxDelayMs } from "./max-delay.ts";
 import type { PoolEvent } from "./pool-events.ts";
-import { maxDelayMs, systemTimers, type Timers } from "./timers.ts";
 
 /** How a pool behaves, whatever its members are. `Infinity` for a time means never. */
 export interface PoolSettings {

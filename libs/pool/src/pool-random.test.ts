@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import type { Lease } from "./lease.ts";
 import { Pool } from "./pool.ts";
@@ -12,17 +13,6 @@ interface RandomMember {
   limit: number;
   users: number;
   closes: number;
-}
-
-/** Numbers from 0 up to 1, the same for the same seed: mulberry32, by Tommy Ettinger, in the public domain. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** One pool, and callers, members and time that do what comes to their minds. */

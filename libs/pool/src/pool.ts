@@ -1,11 +1,11 @@
 import { attempt } from "./attempt.ts";
 import { HeldLease, type Lease, type LeaseOwner } from "./lease.ts";
 import { LinkedList } from "./linked-list.ts";
+import { maxDelayMs } from "./max-delay.ts";
 import { type Member, Members } from "./members.ts";
 import type { CloseReason, PoolEvent, RefusalReason } from "./pool-events.ts";
 import { type CompletePoolOptions, completePoolOptions, type PoolOptions } from "./pool-options.ts";
 import { acquireTimeout, type Borrower, type Crowd, deadlineExceeded, poolClosed, queueFull } from "./refusals.ts";
-import { maxDelayMs } from "./timers.ts";
 import { type AcquireOptions, WaiterQueue, type Waiting } from "./waiter-queue.ts";
 
 /** The figures of a pool, at one moment. */

@@ -1,8 +1,7 @@
-import type { Clock } from "@shoal/kernel";
+import type { Clock, Timers } from "@shoal/kernel";
 import { Pool } from "./pool.ts";
 import type { PoolEvent } from "./pool-events.ts";
 import type { PoolOptions } from "./pool-options.ts";
-import type { Timers } from "./timers.ts";
 
 /** A member for tests. */
 export interface TestedMember {

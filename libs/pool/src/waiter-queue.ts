@@ -1,7 +1,6 @@
-import type { Clock } from "@shoal/kernel";
+import type { Clock, Timers } from "@shoal/kernel";
 import { type Linked, LinkedList } from "./linked-list.ts";
 import type { RefusalReason } from "./pool-events.ts";
-import type { Timers } from "./timers.ts";
 
 /** How long one caller wants to wait, and who it is. */
 export interface AcquireOptions {

@@ -7,6 +7,7 @@ import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_servic
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { MethodPolicySchema } from "@shoal/contracts/policy/v1/policy";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { randomFrom } from "@shoal/kernel";
 import { isSurelyValid } from "./quick-check.ts";
 import { validator } from "./validation.ts";
 
@@ -15,17 +16,6 @@ const schemas: readonly DescMessage[] = [
   ...services.flatMap(({ methods }) => methods.flatMap(({ input, output }) => [input, output])),
   MethodPolicySchema,
 ];
-
-/** Numbers from 0 to below 1, the same ones each time (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const id = "0190a000-0000-7000-8000-000000000001";
 const texts = [

@@ -3,7 +3,8 @@ import { type TestContext, test } from "node:test";
 import { readSettings } from "@shoal/config";
 import { createLocalRegistryServer, type Instance, openRegistry } from "@shoal/discovery";
 import { createLogger } from "@shoal/telemetry";
-import { Announcement, announcementOf, parseAdvertised } from "./announcement.ts";
+import { parseAdvertised } from "./advertised.ts";
+import { Announcement, announcementOf } from "./announcement.ts";
 import { serviceSettings } from "./service-settings.ts";
 import { startService } from "./start-service.ts";
 

@@ -1,20 +1,11 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { isIP } from "node:net";
-import { formatAddress, type Instance, parseAddress, parseRegistryUrl, type Registry } from "@shoal/discovery";
+import { formatAddress, type Instance, parseRegistryUrl, type Registry } from "@shoal/discovery";
 import { newId } from "@shoal/kernel";
 import type { Logger } from "@shoal/telemetry";
+import { parseAdvertised } from "./advertised.ts";
 import type { ServiceSettings } from "./service-settings.ts";
-
-/** What an instance says of where others reach it: `auto`, or a host and perhaps a port. Throws an `Error` for anything else. */
-export function parseAdvertised(value: string): { readonly host: string; readonly port?: number } {
-  if (value === "auto") return { host: value };
-  const host = value.replace(/^\[(.*)\]$/, "$1");
-  if (isIP(host) !== 0 || /^[A-Za-z0-9_.-]+$/.test(host)) return { host };
-  const address = parseAddress(value);
-  if (address === undefined) throw new Error("must be auto, HOST or HOST:PORT (an IPv6 address in brackets)");
-  return address;
-}
 
 /**
  * The instance that a process announces once it takes calls on `grpcPort`; `undefined` where there is no registry, or one

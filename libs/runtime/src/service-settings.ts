@@ -2,7 +2,7 @@ import { checkedText, duration, host, integer, logLevel, parsed, port, type Sett
 import { parseRegistryUrl } from "@shoal/discovery";
 import { type PolicyOverrides, parsePolicies } from "@shoal/rpc";
 import { parseDatabaseUrl } from "@shoal/storage";
-import { parseAdvertised } from "./announcement.ts";
+import { parseAdvertised } from "./advertised.ts";
 
 /** The settings that every service has. */
 export interface ServiceSettings {

@@ -1,3 +1,4 @@
+import { randomFrom } from "@shoal/kernel";
 import type { Product } from "./catalogue.ts";
 
 /** What is to become of an order once it is placed. */
@@ -39,7 +40,7 @@ export function scarcestOf(products: readonly Product[]): Product {
  * wanted far more than others. One order in the middle is bad: its quantity is 0.
  */
 export function* planOrders({ count, users, products, seed }: PlanOptions): Generator<PlannedOrder, void, undefined> {
-  const random = mulberry32(seed);
+  const random = randomFrom(seed);
   const scarce = scarcestOf(products);
   const bad = Math.ceil(count / 2);
   for (let number = 1; number <= count; number += 1) {
@@ -65,15 +66,4 @@ function fateAt(share: number): Fate {
 /** A whole number from 0, below `limit`, for a `share` from 0, below 1. */
 function below(share: number, limit: number): number {
   return Math.floor(share * limit);
-}
-
-/** Numbers from 0, below 1, by a seed of 32 bits: Tommy Ettinger's mulberry32 generator, in the public domain. */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { Aged, AgeList } from "./age-list.ts";
-import { randomFrom } from "./testing.ts";
 
 test("the oldest is the one that began first, whatever was added and removed", () => {
   for (let seed = 1; seed <= 50; seed += 1) {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { balancingPolicies } from "./options.ts";
-import { balancerOf, endpoint, endpoints, randomFrom, unary } from "./testing.ts";
+import { balancerOf, endpoint, endpoints, unary } from "./testing.ts";
 
 for (const policy of balancingPolicies) {
   test(`${policy}: nobody is chosen where nobody is ready, and the only one where there is one`, () => {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import type { Endpoint, Outcome } from "./endpoint.ts";
 import { type BalancingOptions, defaultEjectionOptions } from "./options.ts";
 import type { PendingCall } from "./pending-call.ts";
-import { balancerOf, endpoints, randomFrom, stream, unary } from "./testing.ts";
+import { balancerOf, endpoints, stream, unary } from "./testing.ts";
 
 const ejection = { ...defaultEjectionOptions, baseMs: 5_000, maxMs: 40_000, probeSuccesses: 3, probeTimeoutMs: 2_000 };
 const options: Partial<BalancingOptions> = { policy: "round_robin", slowStartMs: 0, ejection };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { OutcomeWindow } from "./outcome-window.ts";
-import { randomFrom } from "./testing.ts";
 
 test("counts what ended within the window, to a tenth of it", () => {
   for (let seed = 1; seed <= 50; seed += 1) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { subset } from "./subset.ts";
-import { randomFrom } from "./testing.ts";
 
 const many = Array.from({ length: 100 }, (_, index) => ({ address: `10.0.0.${index}:8080` }));
 

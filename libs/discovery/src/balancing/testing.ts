@@ -1,17 +1,7 @@
+import { randomFrom } from "@shoal/kernel";
 import { Balancer } from "./balancer.ts";
 import { Endpoint, type EndpointInit } from "./endpoint.ts";
 import type { BalancingOptions } from "./options.ts";
-
-/** Numbers from 0 to below 1, the same ones each time for a seed (mulberry32, by T. Ettinger, public domain). */
-export function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** An endpoint of no zone, of weight 100, that began to take calls nobody knows when. */
 export function endpoint(address: string, init: Partial<EndpointInit> = {}): Endpoint {

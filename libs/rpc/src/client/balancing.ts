@@ -5,12 +5,12 @@ import {
   type ClientBalancing,
   clientBalancing,
   loadBalancingConfig,
+  type Registry,
   registerLoadBalancer,
   registerRegistryResolver,
   registryOption,
   setCallTraits,
 } from "@shoal/discovery";
-import type { ClientOptions } from "./client.ts";
 import type { ClientCall } from "./client-call.ts";
 
 /**
@@ -28,6 +28,14 @@ export interface BalancingSettings extends Partial<Omit<ClientBalancing, "hashMe
   readonly hashKey?: { readonly metadata: string } | { readonly field: string };
 }
 
+/** What a client says of where its calls go. */
+export interface BalancingInit {
+  readonly address: string;
+  readonly registry?: Registry | undefined;
+  readonly zone?: string;
+  readonly balancing?: Balancing;
+}
+
 /** What it takes to spread a client's calls. */
 export interface BalancingSetup {
   /** The load balancing part of the service config. */
@@ -42,7 +50,7 @@ const streaming = Object.freeze({ streaming: true, hashKey: undefined });
 /** Throws a `RangeError` for options out of range, and for an address that needs a registry when there is none. */
 export function balancingOf(
   service: DescService,
-  { address, registry, zone = "", balancing }: Pick<ClientOptions, "address" | "registry" | "zone" | "balancing">,
+  { address, registry, zone = "", balancing }: BalancingInit,
 ): BalancingSetup {
   const given = balancing ?? (isRegistered(address) ? "p2c_ewma" : "pick_first");
   if (isRegistered(address) && registry === undefined)

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import type { BalancingPolicy } from "@shoal/discovery";
+import { randomFrom } from "@shoal/kernel";
 import { type Client, createClient } from "@shoal/rpc";
 import type { BenchSettings } from "../bench.ts";
 import { startWorker } from "../rpc/processes.ts";
 import type { LiveServerTasks } from "./live-server-process.ts";
-import { exponential, randomFrom } from "./random.ts";
+import { exponential } from "./random.ts";
 
 /** Calls a second, by callers that do not wait for each other. */
 export const callsPerSecond = 200;

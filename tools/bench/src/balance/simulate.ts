@@ -1,5 +1,6 @@
 import { Balancer, type BalancingOptions, Endpoint, type PendingCall } from "@shoal/discovery";
-import { exponential, logNormal, randomFrom } from "./random.ts";
+import { randomFrom } from "@shoal/kernel";
+import { exponential, logNormal } from "./random.ts";
 import type { Scenario } from "./scenarios.ts";
 import { type Arrived, SimulatedServer } from "./simulated-server.ts";
 import { Lane, Timetable } from "./timetable.ts";

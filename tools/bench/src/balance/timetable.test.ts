@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { randomFrom } from "./random.ts";
+import { randomFrom } from "@shoal/kernel";
 import { Lane, Timetable } from "./timetable.ts";
 
 test("what is due is taken in order of time, and of adding for one time", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { balancerOf, endpoint, endpoints, randomFrom, unary } from "../testing.ts";
+import { randomFrom } from "@shoal/kernel";
+import { balancerOf, endpoint, endpoints, unary } from "../testing.ts";
 
 const options = { policy: "weighted_round_robin", ejection: false } as const;
 

@@ -1,4 +1,4 @@
-/** How time passes for a pool. Passed in, so that tests decide. */
+/** How time passes. Passed in, so that tests decide. */
 export interface Timers {
   /** Milliseconds since some moment; never goes back. For measuring. */
   now(): number;
@@ -14,6 +14,3 @@ export const systemTimers: Timers = Object.freeze({
     return () => clearTimeout(timer);
   },
 });
-
-/** The longest delay that a timer takes, in milliseconds: 24.8 days. */
-export const maxDelayMs = 2_147_483_647;
