@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TestContext } from "node:test";
 import { repositoryRoot } from "@shoal/launcher";
-import { until, untilGone } from "./until.ts";
+import { until } from "@shoal/testkit";
+import { untilGone } from "./until-gone.ts";
 
 /** A service, as the launcher's table shows it. */
 export interface ListedService {

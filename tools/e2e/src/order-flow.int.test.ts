@@ -8,11 +8,10 @@ import {
   type WatchOrdersResponse,
 } from "@shoal/contracts/order/v1/order_service";
 import { AppError, isAppError } from "@shoal/kernel";
-import { storageEngines } from "@shoal/testkit";
+import { storageEngines, until } from "@shoal/testkit";
 import { type Clients, readAll } from "./bad-call.ts";
 import { failureOf, StatusError } from "./failure.ts";
 import { newPlace, type RunningStack, startStack } from "./stack.ts";
-import { until } from "./until.ts";
 import { got } from "./world.ts";
 
 for (const engine of storageEngines) {

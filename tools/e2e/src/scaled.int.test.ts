@@ -4,9 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { repositoryRoot } from "@shoal/launcher";
-import { temporaryDirectory } from "@shoal/testkit";
+import { temporaryDirectory, until } from "@shoal/testkit";
 import { npmStart } from "./npm-start.ts";
-import { until } from "./until.ts";
 
 test("three order and two inventory instances: one is killed and one restarted during the demo, which adds up", async (t) => {
   const start = npmStart(t, await temporaryDirectory(t), { args: ["--scale", "order=3", "--scale", "inventory=2"] });

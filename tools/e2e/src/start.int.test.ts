@@ -4,10 +4,9 @@ import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { temporaryDirectory } from "@shoal/testkit";
+import { temporaryDirectory, until } from "@shoal/testkit";
 import { bufCurl, paste } from "./buf-curl.ts";
 import { npmStart, untilServicesGone } from "./npm-start.ts";
-import { until } from "./until.ts";
 
 suite("npm start", { concurrency: 2 }, () => {
   test("an order placed with buf curl outlives a restart, and not a fresh start", async (t) => {

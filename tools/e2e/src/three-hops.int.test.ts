@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { AppError } from "@shoal/kernel";
-import { needsDatabaseServer } from "@shoal/testkit";
+import { needsDatabaseServer, until } from "@shoal/testkit";
 import {
   type HopName,
   hopNames,
@@ -11,7 +11,6 @@ import {
   type ThreeHopCall,
   type ThreeHops,
 } from "./three-hops.ts";
-import { until } from "./until.ts";
 
 // A client calls the front, which calls the middle, which calls the back, which runs a statement on MySQL: four
 // processes and a database server. Timed, against the house rules, for the figure is what is promised.

@@ -6,10 +6,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { type AppError, type CallContext, createContext, newId, runWithContext } from "@shoal/kernel";
 import { type Client, createClient } from "@shoal/rpc";
-import { createTestDatabase, databaseServer } from "@shoal/testkit";
+import { createTestDatabase, databaseServer, until } from "@shoal/testkit";
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise";
 import type { HopQuestion, HopReport, HopSettings, HopState, Task } from "./three-hops-service.ts";
-import { until } from "./until.ts";
 
 /** The services, in the order in which a call reaches them. */
 export const hopNames = ["front", "middle", "back"] as const;

@@ -2,9 +2,9 @@ import type { TestContext } from "node:test";
 import { type Product, ReservationStatus } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderStatus } from "@shoal/contracts/order/v1/order_service";
 import type { User } from "@shoal/contracts/user/v1/user_service";
+import { until } from "@shoal/testkit";
 import type { Clients } from "./bad-call.ts";
 import { type Place, type RunningStack, startStack } from "./stack.ts";
-import { until } from "./until.ts";
 
 /** What there is before the bad calls come: one of everything that they can stumble over. */
 export interface World {
