@@ -159,7 +159,9 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     { clientId, subsetAbove, subsetSize, maxConnections, connectionIdleMs }: ClientBalancing,
   ): void {
     const announced: ReadonlyMap<string, Instance> = channelOptions[instancesAttribute] ?? new Map();
-    const named = found.map((address) => ({ ...describe(address, announced), endpoint: address }));
+    const described = found.map((address) => ({ ...describe(address, announced), endpoint: address }));
+    // DNS and lists of addresses may name one twice.
+    const named = [...new Map(described.map((one) => [one.key, one])).values()];
     const before = this.#endpoints;
     this.#endpoints = new Map();
     for (const one of named.length > subsetAbove ? subset(named, clientId, subsetSize) : named) {
