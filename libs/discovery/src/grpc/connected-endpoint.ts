@@ -28,7 +28,8 @@ export class ConnectedEndpoint extends Endpoint {
   failure: string | undefined;
   readonly #init: ConnectionsInit;
   readonly #pool: Pool<Connection>;
-  readonly #numbers = new Set<number>();
+  /** Those that are not closed, being made or there, by their numbers. */
+  readonly #connections = new Map<number, Connection>();
   #hasTried = false;
 
   constructor(described: EndpointInit, init: ConnectionsInit) {
@@ -60,8 +61,9 @@ export class ConnectedEndpoint extends Endpoint {
     return this.#pool.tryAcquire();
   }
 
-  /** Closes all connections. */
+  /** Closes all connections, at once: a channel that closes looks right after this which ones nobody needs any more. */
   close(): void {
+    for (const connection of this.#connections.values()) connection.close();
     void this.#pool.drain(0);
   }
 
@@ -69,7 +71,6 @@ export class ConnectedEndpoint extends Endpoint {
   #open(signal: AbortSignal): Promise<Connection> {
     const { address, helper, channelOptions, onChange } = this.#init;
     const number = this.#freeNumber();
-    this.#numbers.add(number);
     const atOnce = !this.#hasTried;
     this.#hasTried = true;
     return new Promise((resolve, reject) => {
@@ -99,20 +100,23 @@ export class ConnectedEndpoint extends Endpoint {
           this.#pool.limitChanged(connection);
           onChange();
         },
-        onClosed: () => this.#numbers.delete(number),
+        onClosed: () => this.#connections.delete(number),
       });
       const giveUp = () => {
         connection.close();
         reject(signal.reason);
       };
       signal.addEventListener("abort", giveUp, { once: true });
+      this.#connections.set(number, connection);
+      // Only now: it may be ready at once.
+      connection.connect();
     });
   }
 
   /** Small numbers come again: grpc-js keeps a connection that was closed for some seconds, and it may be used anew. */
   #freeNumber(): number {
     let number = 0;
-    while (this.#numbers.has(number)) number += 1;
+    while (this.#connections.has(number)) number += 1;
     return number;
   }
 }

@@ -35,7 +35,6 @@ export class Connection {
   #subchannel: experimental.SubchannelInterface | undefined;
   #closed = false;
 
-  /** Begins to connect. */
   constructor(init: ConnectionInit) {
     this.#onClosed = init.onClosed;
     const helper = experimental.createChildChannelControlHelper(init.helper, {
@@ -57,6 +56,10 @@ export class Connection {
       },
     });
     this.#leaf = new experimental.LeafLoadBalancer(init.endpoint, helper, init.channelOptions, "");
+  }
+
+  /** Begins to connect. It is ready before this returns where grpc-js has kept a connection like it. Once. */
+  connect(): void {
     this.#leaf.startConnecting();
   }
 

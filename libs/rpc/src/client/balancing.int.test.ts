@@ -12,6 +12,8 @@ import {
   defaultEjectionOptions,
   type Instance,
   openRegistry,
+  type Registry,
+  type RegistryListener,
 } from "@shoal/discovery";
 import { isAppError } from "@shoal/kernel";
 import { echoing, eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
@@ -348,4 +350,58 @@ test("shoal:///echo: instances of the client's own zone are called, the others w
   await near.server.drain(1_000, () => registry.deregister(nearby));
   await client.echo({ parcel });
   assert.equal(far.entered.length, before + 1);
+});
+
+/** A registry that says what it is told to. */
+function fakeRegistry() {
+  const watchers = new Set<RegistryListener>();
+  let known: readonly Instance[] = [];
+  const registry = {
+    watch: (_service: string, watcher: RegistryListener) => {
+      watchers.add(watcher);
+      watcher.onInstances(known);
+      return () => watchers.delete(watcher);
+    },
+  } as unknown as Registry;
+  const say = (...instances: readonly Instance[]) => {
+    known = instances;
+    for (const watcher of watchers) watcher.onInstances(instances);
+  };
+  return { registry, say };
+}
+
+test("an instance that is gone for a moment only keeps its connection, which disposing of the client closes", async (t) => {
+  const server = await startTested(t);
+  const door = await startDoor(t, server.port);
+  const address = `127.0.0.1:${door.port}`;
+  const instance = { service: "echo", id: "one", address, zone: "", version: "", weight: 100, startedAt: 0 };
+  const { registry, say } = fakeRegistry();
+  const client = clientOf(t, { address: "shoal:///echo", registry });
+  for (let round = 0; round < 5; round += 1) {
+    say(instance);
+    await sleep(20);
+    await client.echo({ parcel }, { timeoutMs: 1_000 });
+    assert.equal(door.connections(), 1);
+    say();
+    await sleep(20);
+    await assert.rejects(client.echo({ parcel }), { kind: "unavailable" });
+  }
+  client[Symbol.dispose]();
+  const disposedAt = Date.now();
+  await eventually(() => door.connections() === 0);
+  assert.ok(Date.now() - disposedAt < 1_000);
+});
+
+test("an address that is named twice is one instance, and disposing of the client closes its connection", async (t) => {
+  const server = await startTested(t);
+  const door = await startDoor(t, server.port);
+  const client = clientOf(t, {
+    address: `ipv4:127.0.0.1:${door.port},127.0.0.1:${door.port}`,
+    balancing: "round_robin",
+  });
+  await client.echo({ parcel });
+  client[Symbol.dispose]();
+  const disposedAt = Date.now();
+  await eventually(() => door.connections() === 0);
+  assert.ok(Date.now() - disposedAt < 1_000);
 });
