@@ -14,6 +14,8 @@ export interface Member<M> {
   limit: number;
   /** What of `limit` counts as the pool's capacity. */
   counted: number;
+  /** What of `inUse` takes from that. */
+  countedInUse: number;
   readonly openedAt: number;
   readonly retireAt: number;
   /** Since when nobody uses it, or since it was opened or checked. */
@@ -43,6 +45,7 @@ export class Members<M> {
   /** Ready or aged, and used by some, with room for more when last seen. */
   readonly #partial: Member<M>[] = [];
   #capacity = 0;
+  #inUse = 0;
   #expectedLimit: number;
 
   constructor(options: Pick<CompletePoolOptions<M>, "concurrency" | "growAt" | "check" | "checkAfterMs">) {
@@ -64,6 +67,11 @@ export class Members<M> {
   /** How many users the open members serve at once, those apart that are too old or broken. */
   get capacity(): number {
     return this.#capacity;
+  }
+
+  /** How many users those members have that count for {@link capacity}. */
+  get inUse(): number {
+    return this.#inUse;
   }
 
   /** How many users one more member would serve, as far as anybody knows. */
@@ -90,6 +98,7 @@ export class Members<M> {
       inUse: 0,
       limit: 0,
       counted: 0,
+      countedInUse: 0,
       openedAt: now,
       retireAt,
       idleSince: now,
@@ -178,7 +187,11 @@ export class Members<M> {
   }
 
   #count(member: Member<M>): void {
-    const counts = member.state === "ready" || member.state === "checking" ? member.limit : 0;
+    const isCounted = member.state === "ready" || member.state === "checking";
+    const inUse = isCounted ? member.inUse : 0;
+    this.#inUse += inUse - member.countedInUse;
+    member.countedInUse = inUse;
+    const counts = isCounted ? member.limit : 0;
     if (counts === member.counted) return;
     member.counted = counts;
     this.#capacity = 0;

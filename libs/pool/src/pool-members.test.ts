@@ -371,3 +371,19 @@ test("a close that fails, and a listener that throws, harm nobody", async () => 
   assert.match(String(events("close-failed")[0]?.error), /closed already/);
   assert.equal(await pool.drain(0), 0);
 });
+
+test("users of members that are gone take no room from those that have come", async () => {
+  const clock = new VirtualClock();
+  const { pool, members, open } = testedPool(clock, { min: 1, max: 3, concurrency: 10, growAt: 0.8 });
+  await clock.advance(0);
+  for (let user = 0; user < 7; user += 1) pool.tryAcquire();
+  pool.remove(members[0] as TestedMember, "gone");
+  await clock.advance(0);
+  for (let user = 0; user < 7; user += 1) {
+    assert.equal(pool.hasRoom, true, `${user} users`);
+    assert.ok(pool.tryAcquire());
+  }
+  await clock.advance(0);
+  // Nothing is opened ahead of need for them either.
+  assert.deepEqual(open(), [2]);
+});

@@ -89,7 +89,7 @@ export class Pool<M> {
 
   /** Whether another lease finds room on a member that is open. It may need a check first. */
   get hasRoom(): boolean {
-    return this.#leases.size < this.#members.capacity;
+    return this.#members.inUse < this.#members.capacity;
   }
 
   /**
@@ -304,7 +304,7 @@ export class Pool<M> {
   /** Opens one more before all that is open is in use. */
   #growAhead(now: number): void {
     const { growAt, max } = this.#options;
-    if (this.#leases.size < growAt * this.#members.capacity) return;
+    if (this.#members.inUse < growAt * this.#members.capacity) return;
     if (this.#opening === 0 && this.#size < max && now >= this.#retryAt) void this.#open(now);
   }
 
