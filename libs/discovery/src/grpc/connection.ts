@@ -33,6 +33,7 @@ export class Connection {
   readonly #leaf: experimental.LeafLoadBalancer;
   readonly #onClosed: () => void;
   #subchannel: experimental.SubchannelInterface | undefined;
+  #stopListening = () => {};
   #closed = false;
 
   constructor(init: ConnectionInit) {
@@ -49,7 +50,7 @@ export class Connection {
           if (this.#subchannel !== undefined) return;
           this.#subchannel = subchannelOf(picker);
           if (this.#subchannel === undefined) return;
-          onPeerSettings(this.#subchannel, init.onLimit);
+          this.#stopListening = onPeerSettings(this.#subchannel, init.onLimit);
           init.onReady();
         } else if (this.#subchannel !== undefined) init.onLost();
         else if (state === State.TRANSIENT_FAILURE) init.onFailed(why ?? "no connection");
@@ -78,6 +79,8 @@ export class Connection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // grpc-js may keep what is beneath, and it may be used anew.
+    this.#stopListening();
     this.#leaf.destroy();
     this.#onClosed();
   }

@@ -15,7 +15,9 @@ export function streamLimitOf(subchannel: experimental.SubchannelInterface): num
   return sessionOf(subchannel)?.remoteSettings?.maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
 }
 
-/** Calls `onChange` whenever the peer of a subchannel's connection changes its settings. */
-export function onPeerSettings(subchannel: experimental.SubchannelInterface, onChange: () => void): void {
-  sessionOf(subchannel)?.on("remoteSettings", onChange);
+/** Calls `onChange` whenever the peer of a subchannel's connection changes its settings, until the answered function is called. */
+export function onPeerSettings(subchannel: experimental.SubchannelInterface, onChange: () => void): () => void {
+  const session = sessionOf(subchannel);
+  session?.on("remoteSettings", onChange);
+  return () => session?.off("remoteSettings", onChange);
 }
