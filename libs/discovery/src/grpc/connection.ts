@@ -34,6 +34,7 @@ export class Connection {
   readonly #onClosed: () => void;
   #subchannel: experimental.SubchannelInterface | undefined;
   #stopListening = () => {};
+  #lost = false;
   #closed = false;
 
   constructor(init: ConnectionInit) {
@@ -52,8 +53,10 @@ export class Connection {
           if (this.#subchannel === undefined) return;
           this.#stopListening = onPeerSettings(this.#subchannel, init.onLimit);
           init.onReady();
-        } else if (this.#subchannel !== undefined) init.onLost();
-        else if (state === State.TRANSIENT_FAILURE) init.onFailed(why ?? "no connection");
+        } else if (this.#subchannel !== undefined) {
+          this.#lost = true;
+          init.onLost();
+        } else if (state === State.TRANSIENT_FAILURE) init.onFailed(why ?? "no connection");
       },
     });
     this.#leaf = new experimental.LeafLoadBalancer(init.endpoint, helper, init.channelOptions, "");
@@ -70,9 +73,10 @@ export class Connection {
     return this.#subchannel;
   }
 
-  /** How many calls its peer allows at once. */
+  /** How many calls its peer allows at once; none once it is lost. */
   get streamLimit(): number {
-    return streamLimitOf(this.subchannel);
+    // grpc-js picks again at once for a call whose connection is not there, and would do so for ever.
+    return this.#lost ? 0 : streamLimitOf(this.subchannel);
   }
 
   /** Ends it once the calls on it have ended. May be called again. */
