@@ -6,6 +6,15 @@ import { Connection } from "./connection.ts";
 /** The longest that a timer can take, in milliseconds: 24 days. */
 const longest = 2 ** 31 - 1;
 
+/** A connection that is lost within this time was of no use, in milliseconds. */
+const uselessMs = 1_000;
+
+/** How long the third attempt waits when the two connections before were of no use, in milliseconds; each further one twice as long … */
+const firstDelayMs = 100;
+
+/** … and at most so long. */
+const longestDelayMs = 2_000;
+
 /** What the connections to an instance are made with, and tell. */
 export interface ConnectionsInit {
   readonly address: experimental.Endpoint;
@@ -31,6 +40,8 @@ export class ConnectedEndpoint extends Endpoint {
   /** Those that are not closed, being made or there, by their numbers. */
   readonly #connections = new Map<number, Connection>();
   #hasTried = false;
+  /** How many connections in a row were of no use. */
+  #useless = 0;
 
   constructor(described: EndpointInit, init: ConnectionsInit) {
     super(described);
@@ -73,6 +84,8 @@ export class ConnectedEndpoint extends Endpoint {
     const number = this.#freeNumber();
     const atOnce = !this.#hasTried;
     this.#hasTried = true;
+    const uselessBefore = this.#useless;
+    let readyAt = 0;
     return new Promise((resolve, reject) => {
       const connection: Connection = new Connection({
         endpoint: address,
@@ -83,10 +96,13 @@ export class ConnectedEndpoint extends Endpoint {
         onReady: () => {
           signal.removeEventListener("abort", giveUp);
           this.failure = undefined;
+          readyAt = performance.now();
           resolve(connection);
           onChange();
         },
         onLost: () => {
+          const isUseless = performance.now() - readyAt < uselessMs;
+          this.#useless = isUseless ? Math.max(this.#useless, uselessBefore + 1) : 0;
           // One that is lost at once is not in the pool yet.
           if (!this.#pool.remove(connection)) setImmediate(() => this.#pool.remove(connection));
           helper.requestReresolution();
@@ -100,7 +116,10 @@ export class ConnectedEndpoint extends Endpoint {
           this.#pool.limitChanged(connection);
           onChange();
         },
-        onClosed: () => this.#connections.delete(number),
+        onClosed: () => {
+          clearTimeout(timer);
+          this.#connections.delete(number);
+        },
       });
       const giveUp = () => {
         connection.close();
@@ -108,8 +127,12 @@ export class ConnectedEndpoint extends Endpoint {
       };
       signal.addEventListener("abort", giveUp, { once: true });
       this.#connections.set(number, connection);
+      // grpc-js waits after attempts that fail only.
+      const delayMs = uselessBefore < 2 ? 0 : Math.min(longestDelayMs, firstDelayMs * 2 ** (uselessBefore - 2));
+      if (delayMs > 0) this.failure = "it ends connections as soon as they are made";
+      const timer = delayMs > 0 ? setTimeout(() => connection.connect(), delayMs).unref() : undefined;
       // Only now: it may be ready at once.
-      connection.connect();
+      if (timer === undefined) connection.connect();
     });
   }
 

@@ -405,3 +405,23 @@ test("an address that is named twice is one instance, and disposing of the clien
   await eventually(() => door.connections() === 0);
   assert.ok(Date.now() - disposedAt < 1_000);
 });
+
+test("a peer that ends connections as soon as they are made is left alone for longer and longer", async (t) => {
+  let connections = 0;
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  const peer = createTcpServer((socket) => {
+    connections += 1;
+    socket.on("error", () => socket.destroy());
+    socket.end(settings);
+    socket.resume();
+  });
+  t.after(() => peer.close());
+  peer.listen(0, "127.0.0.1");
+  await once(peer, "listening");
+  const address = `127.0.0.1:${(peer.address() as AddressInfo).port}`;
+  const client = clientOf(t, { address, balancing: "round_robin" });
+  await assert.rejects(client.echo({ parcel }, { timeoutMs: 500 }));
+  await sleep(1_000);
+  assert.ok(connections < 10, `${connections} connections`);
+  await assert.rejects(client.echo({ parcel }, { timeoutMs: 500 }), { kind: "unavailable" });
+});
