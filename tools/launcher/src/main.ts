@@ -2,6 +2,7 @@
 // service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type LauncherArguments, readArguments } from "./arguments.ts";
+import { Deaths } from "./deaths.ts";
 import { createStack, homeOf } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import * as report from "./report.ts";
@@ -12,7 +13,7 @@ const usage = `npm start [-- options]: starts every service of Shoal on this mac
 
   --fresh             delete the data of earlier runs first; a database set by SHOAL_<SERVICE>_DATABASE_URL is kept
   --scale order=3     run so many instances of a service, 1 to 20; may be given for each service. An instance that dies
-                      is started again while another one of its service is there.
+                      is started again while another one of its service is there, unless it dies at once each time.
   --help              show this
 
 Every service takes its settings from the environment, such as SHOAL_ORDER_GRPC_PORT=6000 or
@@ -23,16 +24,21 @@ on port 50050, or SHOAL_REGISTRY_PORT.`;
 const { fresh, scale } = argumentsOrExit();
 const began = performance.now();
 const home = homeOf(process.env);
+const deaths = new Deaths();
 const stack = createStack({
   home,
   fresh,
   scale,
-  onReady: report.reportReady,
+  onReady: (service) => {
+    deaths.ready(service.name, performance.now());
+    report.reportReady(service);
+  },
   onWarning: report.reportWarning,
   onDeath: (end) => {
     report.reportDeath(end);
-    if (stack.othersOf(end.service).length > 0) void replace(end.service);
-    else void stop(1);
+    if (deaths.died(end.service, performance.now()) && stack.othersOf(end.service).length > 0)
+      void replace(end.service);
+    else leaveOut(end.service);
   },
   onWait: report.reportWait,
 });
@@ -72,13 +78,21 @@ async function stop(code: number): Promise<void> {
   process.exit(code);
 }
 
-/** Starts an instance again. One that cannot be is given up, and the others of its service go on. */
+/** Starts an instance again. One that cannot be is given up. */
 async function replace(name: string): Promise<void> {
   try {
     await stack.restart(name);
   } catch (error) {
-    if (exitCode === undefined) report.reportTrouble(`${(error as Error).message}\n${name} is left out.`);
+    if (exitCode !== undefined) return;
+    report.reportTrouble((error as Error).message);
+    leaveOut(name);
   }
+}
+
+/** The others of its service go on; where there are none, nothing does. */
+function leaveOut(name: string): void {
+  if (stack.othersOf(name).length === 0) void stop(1);
+  else report.reportTrouble(`${name} is left out.`);
 }
 
 function argumentsOrExit(): LauncherArguments {
