@@ -72,6 +72,11 @@ export class ConnectedEndpoint extends Endpoint {
     return this.#pool.tryAcquire();
   }
 
+  /** Asks the connections again how many calls they take. */
+  refreshLimits(): void {
+    for (const connection of this.#connections.values()) this.#pool.limitChanged(connection);
+  }
+
   /** Closes all connections, at once: a channel that closes looks right after this which ones nobody needs any more. */
   close(): void {
     for (const connection of this.#connections.values()) connection.close();
@@ -110,10 +115,6 @@ export class ConnectedEndpoint extends Endpoint {
         },
         onFailed: (why) => {
           this.failure = why;
-          onChange();
-        },
-        onLimit: () => {
-          this.#pool.limitChanged(connection);
           onChange();
         },
         onClosed: () => {

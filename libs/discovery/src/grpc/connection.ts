@@ -1,5 +1,5 @@
 import { type ChannelOptions, experimental, Metadata, connectivityState as State } from "@grpc/grpc-js";
-import { onPeerSettings, streamLimitOf } from "./grpc-js-internals.ts";
+import { streamLimitOf } from "./grpc-js-internals.ts";
 
 /** A channel option of our own, by which several connections to one address differ for grpc-js. */
 const numberOption = "shoal.connection";
@@ -19,8 +19,6 @@ export interface ConnectionInit {
   onLost(): void;
   /** An attempt to make it failed. It is tried again, at growing intervals. */
   onFailed(why: string): void;
-  /** Its peer allows another number of streams. */
-  onLimit(): void;
   /** It has been closed, and its number is free. */
   onClosed(): void;
 }
@@ -33,7 +31,6 @@ export class Connection {
   readonly #leaf: experimental.LeafLoadBalancer;
   readonly #onClosed: () => void;
   #subchannel: experimental.SubchannelInterface | undefined;
-  #stopListening = () => {};
   #lost = false;
   #closed = false;
 
@@ -51,7 +48,6 @@ export class Connection {
           if (this.#subchannel !== undefined) return;
           this.#subchannel = subchannelOf(picker);
           if (this.#subchannel === undefined) return;
-          this.#stopListening = onPeerSettings(this.#subchannel, init.onLimit);
           init.onReady();
         } else if (this.#subchannel !== undefined) {
           this.#lost = true;
@@ -83,8 +79,6 @@ export class Connection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    // grpc-js may keep what is beneath, and it may be used anew.
-    this.#stopListening();
     this.#leaf.destroy();
     this.#onClosed();
   }

@@ -10,14 +10,10 @@ function sessionOf(subchannel: experimental.SubchannelInterface): ClientHttp2Ses
   return real.transport?.session;
 }
 
-/** How many streams its peer allows at once on a subchannel's connection, as it says now. */
+/**
+ * How many streams its peer allows at once on a subchannel's connection, as it says now. That it says another number is told
+ * to nobody: grpc-js takes all listeners off a new session, and with them the one by which Node knows who listens for settings.
+ */
 export function streamLimitOf(subchannel: experimental.SubchannelInterface): number {
   return sessionOf(subchannel)?.remoteSettings?.maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
-}
-
-/** Calls `onChange` whenever the peer of a subchannel's connection changes its settings, until the answered function is called. */
-export function onPeerSettings(subchannel: experimental.SubchannelInterface, onChange: () => void): () => void {
-  const session = sessionOf(subchannel);
-  session?.on("remoteSettings", onChange);
-  return () => session?.off("remoteSettings", onChange);
 }

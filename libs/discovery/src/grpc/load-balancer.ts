@@ -21,6 +21,9 @@ const usualWeight = 100;
 /** How old the count of those who wait may become while others come, in milliseconds. */
 const recountMs = 20;
 
+/** How often it is asked, while calls wait for room, whether servers allow more of them now, in milliseconds. */
+const refreshMs = 100;
+
 /** Milliseconds since the epoch that never go back. */
 const now = () => performance.timeOrigin + performance.now();
 
@@ -68,6 +71,7 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   #isFull = false;
   #servedAt = Number.NEGATIVE_INFINITY;
   #update: NodeJS.Immediate | undefined;
+  #refresh: NodeJS.Timeout | undefined;
 
   constructor(helper: experimental.ChannelControlHelper) {
     this.#helper = helper;
@@ -108,6 +112,8 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
 
   destroy(): void {
     clearImmediate(this.#update);
+    clearTimeout(this.#refresh);
+    this.#refresh = undefined;
     for (const endpoint of this.#endpoints.values()) endpoint.close();
     this.#endpoints.clear();
   }
@@ -141,8 +147,16 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     if (!this.#isPickingAgain && performance.now() - this.#servedAt > recountMs) this.#updateSoon();
     if (this.#waiting >= (this.#options?.maxWaiting ?? 0)) return tooManyWait;
     this.#waiting += 1;
+    this.#refresh ??= setTimeout(this.#refreshLimits, refreshMs).unref();
     return wait;
   }
+
+  readonly #refreshLimits = () => {
+    this.#refresh = undefined;
+    if (this.#waiting === 0) return;
+    for (const endpoint of this.#endpoints.values()) endpoint.refreshLimits();
+    this.#tellState();
+  };
 
   readonly #onRoom = () => {
     if (this.#waiting > 0) this.#updateSoon();

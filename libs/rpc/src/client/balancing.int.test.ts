@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer as createHttp2Server, type ServerHttp2Session } from "node:http2";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -424,4 +425,33 @@ test("a peer that ends connections as soon as they are made is left alone for lo
   await sleep(1_000);
   assert.ok(connections < 10, `${connections} connections`);
   await assert.rejects(client.echo({ parcel }, { timeoutMs: 500 }), { kind: "unavailable" });
+});
+
+test("calls that wait go on when their server allows more streams on a connection that stands", async (t) => {
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createHttp2Server({ settings: { maxConcurrentStreams: 2 } });
+  server.on("session", (session) => sessions.add(session));
+  server.on("stream", (stream) => {
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.end(Buffer.alloc(5));
+  });
+  t.after(() => {
+    for (const session of sessions) session.destroy();
+    server.close();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = clientOf(t, { address, balancing: { policy: "p2c_ewma", maxConnections: 1 } });
+  await client.echo({ parcel });
+  const allow = async (maxConcurrentStreams: number) => {
+    for (const session of sessions) session.settings({ maxConcurrentStreams });
+    await sleep(50);
+  };
+  await allow(0);
+  const calls = Array.from({ length: 5 }, () => client.echo({ parcel }, { timeoutMs: 2_000 }));
+  await sleep(50);
+  await allow(3);
+  await Promise.all(calls);
 });
