@@ -455,3 +455,22 @@ test("calls that wait go on when their server allows more streams on a connectio
   await allow(3);
   await Promise.all(calls);
 });
+
+test("connections that were closed for want of calls come back at once for more calls, and may be lost", async (t) => {
+  const echo = () => sleep(30, {});
+  const server = await startTested(t, { echo }, { maxStreamsPerConnection: 10 });
+  const client = clientOf(t, {
+    address: `127.0.0.1:${server.port}`,
+    balancing: { policy: "p2c_ewma", connectionIdleMs: 50 },
+  });
+  let took = 0;
+  for (let burst = 0; burst < 3; burst += 1) {
+    const begunAt = performance.now();
+    await Promise.all(Array.from({ length: 50 }, () => client.echo({ parcel }, { timeoutMs: 5_000 })));
+    took = performance.now() - begunAt;
+    await sleep(200);
+  }
+  assert.ok(took < 200, `${took} ms`);
+  await server.server.drain(1_000);
+  await assert.rejects(client.echo({ parcel }, { timeoutMs: 1_000 }));
+});
