@@ -139,7 +139,7 @@ export class Balancer {
     const expected = member.latency.read(now, this.#typicalMs);
     // Unless it succeeded, it would have taken as long at least, and nobody knows how much longer: no call that fails or
     // is cancelled makes an endpoint look fast.
-    member.latency.observe(outcome === "success" ? took : Math.max(took, expected), now);
+    member.latency.observe(outcome === "success" ? took : Math.max(took, expected), now, this.#typicalMs);
     const learnt = member.latency.read(now, this.#typicalMs);
     // The first calls weigh alike, lest the very first one be typical for long.
     this.#learntCalls = Math.min(typicalCalls, this.#learntCalls + 1);

@@ -40,8 +40,8 @@ export interface BalancingOptions {
   /** How long an endpoint that has just begun is given less than its share, in milliseconds, 0 (not at all) to 600,000. */
   readonly slowStartMs: number;
   /**
-   * How long an endpoint's latency and failures are remembered by `p2c_ewma`: a third of what was known is left after
-   * this, in milliseconds, 10 to 600,000.
+   * How long failures, and the latency of an endpoint that is slow all along, are remembered by `p2c_ewma`: a third of what
+   * was known is left after this, in milliseconds, 10 to 600,000. What was slow once is remembered for an eighth of it.
    */
   readonly decayMs: number;
   /** When endpoints that fail are ejected; false: never. */
