@@ -53,6 +53,7 @@ test("a connection that is lost before the pool has it is never lent", async () 
     { address: "somewhere:1", zone: "", weight: 100, startedAt: 0 },
     {
       address: { addresses: [{ host: "somewhere", port: 1 }] },
+      generation: 0,
       helper,
       channelOptions: {},
       maxConnections: 1,

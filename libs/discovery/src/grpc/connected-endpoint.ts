@@ -18,6 +18,8 @@ const longestDelayMs = 2_000;
 /** What the connections to an instance are made with, and tell. */
 export interface ConnectionsInit {
   readonly address: experimental.Endpoint;
+  /** Connections of another generation are never used anew. */
+  readonly generation: number;
   readonly helper: experimental.ChannelControlHelper;
   readonly channelOptions: ChannelOptions;
   /** At most so many. */
@@ -85,7 +87,7 @@ export class ConnectedEndpoint extends Endpoint {
 
   /** Resolves once the connection is there: grpc-js itself tries again, at growing intervals. */
   #open(signal: AbortSignal): Promise<Connection> {
-    const { address, helper, channelOptions, onChange } = this.#init;
+    const { address, generation, helper, channelOptions, onChange } = this.#init;
     const number = this.#freeNumber();
     const atOnce = !this.#hasTried;
     this.#hasTried = true;
@@ -94,7 +96,7 @@ export class ConnectedEndpoint extends Endpoint {
     return new Promise((resolve, reject) => {
       const connection: Connection = new Connection({
         endpoint: address,
-        number,
+        name: `${generation}.${number}`,
         helper,
         channelOptions,
         atOnce,

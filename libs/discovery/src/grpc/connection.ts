@@ -2,13 +2,13 @@ import { type ChannelOptions, experimental, Metadata, connectivityState as State
 import { streamLimitOf } from "./grpc-js-internals.ts";
 
 /** A channel option of our own, by which several connections to one address differ for grpc-js. */
-const numberOption = "shoal.connection";
+const nameOption = "shoal.connection";
 
 /** What a connection is made with, and tells. */
 export interface ConnectionInit {
   readonly endpoint: experimental.Endpoint;
   /** Unlike that of every other connection to the same endpoint. */
-  readonly number: number;
+  readonly name: string;
   readonly helper: experimental.ChannelControlHelper;
   /** Whether to try at once, though attempts at this address have failed before: it is another process now. */
   readonly atOnce: boolean;
@@ -19,7 +19,7 @@ export interface ConnectionInit {
   onLost(): void;
   /** An attempt to make it failed. It is tried again, at growing intervals. */
   onFailed(why: string): void;
-  /** It has been closed, and its number is free. */
+  /** It has been closed, and its name is free. */
   onClosed(): void;
 }
 
@@ -38,7 +38,7 @@ export class Connection {
     this.#onClosed = init.onClosed;
     const helper = experimental.createChildChannelControlHelper(init.helper, {
       createSubchannel: (address, options) => {
-        const subchannel = init.helper.createSubchannel(address, { ...options, [numberOption]: init.number });
+        const subchannel = init.helper.createSubchannel(address, { ...options, [nameOption]: init.name });
         if (init.atOnce) subchannel.getRealSubchannel().resetBackoff();
         return subchannel;
       },

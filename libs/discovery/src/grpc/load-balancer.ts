@@ -63,6 +63,8 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   #endpoints = new Map<string, ConnectedEndpoint>();
   /** Picks of this turn of the event loop: one that grpc-js has not begun by its end is never begun. */
   readonly #picks: Pick[] = [];
+  /** Connections of another generation are others for grpc-js. */
+  #generation = 0;
   #options: ClientBalancing | undefined;
   #balancer: Balancer | undefined;
   #waiting = 0;
@@ -176,13 +178,22 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     const described = found.map((address) => ({ ...describe(address, announced), endpoint: address }));
     // DNS and lists of addresses may name one twice.
     const named = [...new Map(described.map((one) => [one.key, one])).values()];
+    const chosen = named.length > subsetAbove ? subset(named, clientId, subsetSize) : named;
     const before = this.#endpoints;
+    const keys = new Set(chosen.map(({ key }) => key));
+    for (const [key, gone] of before) {
+      if (keys.has(key)) continue;
+      // Calls that go on there use up room, of which nobody would know who used those connections anew.
+      if (gone.inFlight > 0) this.#generation += 1;
+      gone.close();
+    }
     this.#endpoints = new Map();
-    for (const one of named.length > subsetAbove ? subset(named, clientId, subsetSize) : named) {
+    for (const one of chosen) {
       const endpoint =
         before.get(one.key) ??
         new ConnectedEndpoint(one, {
           address: one.endpoint,
+          generation: this.#generation,
           helper: this.#helper,
           channelOptions,
           maxConnections,
@@ -191,10 +202,8 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
         });
       endpoint.zone = one.zone;
       endpoint.weight = one.weight;
-      before.delete(one.key);
       this.#endpoints.set(one.key, endpoint);
     }
-    for (const gone of before.values()) gone.close();
   }
 
   /** Once for all that has changed in this turn of the event loop. */

@@ -473,3 +473,26 @@ test("connections that were closed for want of calls come back at once for more 
   await server.server.drain(1_000);
   await assert.rejects(client.echo({ parcel }, { timeoutMs: 1_000 }));
 });
+
+test("an instance that was gone for a moment has its room anew, whatever streams go on on its old connections", async (t) => {
+  const server = await startTested(t, {}, { maxStreamsPerConnection: 3 });
+  const address = `127.0.0.1:${server.port}`;
+  const instance = { service: "echo", id: "one", address, zone: "", version: "", weight: 100, startedAt: 0 };
+  const { registry, say } = fakeRegistry();
+  say(instance);
+  const client = clientOf(t, { address: "shoal:///echo", registry, balancing: { maxConnections: 1 } });
+  const left = new AbortController();
+  const silent = async function* () {
+    yield { parcel };
+    await sleep(60_000, undefined, { signal: left.signal });
+  };
+  const streams = Array.from({ length: 3 }, () => client.converse(silent(), { signal: left.signal }));
+  await Promise.all(streams.map((stream) => stream.next()));
+  say();
+  await sleep(20);
+  say(instance);
+  await sleep(20);
+  await client.echo({ parcel }, { timeoutMs: 2_000 });
+  left.abort();
+  await Promise.allSettled(streams.map((stream) => stream.next()));
+});
