@@ -106,6 +106,24 @@ test("consistent_hash: the same key goes to the same instance, by metadata and b
   );
 });
 
+test("with more instances than a client wants it uses some of them, the same ones each time, and others another client", async (t) => {
+  const servers = await start(t, 6);
+  const balancing = { policy: "round_robin", subsetAbove: 5, subsetSize: 2 } as const;
+  const used = new Set<string>();
+  for (const clientId of ["a", "a", "b", "c", "d", "e"]) {
+    const client = clientOf(t, { address: addressesOf(servers), balancing: { ...balancing, clientId } });
+    const before = countsOf(servers);
+    const calledNow = () =>
+      countsOf(servers).flatMap((count, index) => (count > (before[index] ?? 0) ? [String(index)] : []));
+    while (calledNow().length < 2) await client.echo({ parcel });
+    for (let call = 0; call < 20; call += 1) await client.echo({ parcel });
+    assert.equal(calledNow().length, 2);
+    used.add(`${clientId === "a" ? "a: " : ""}${calledNow().join()}`);
+  }
+  assert.equal([...used].filter((each) => each.startsWith("a: ")).length, 1, "the same client, the same ones");
+  assert.ok(used.size > 2, "others, others");
+});
+
 test("a slow instance gets few calls from p2c_ewma, even while none of them has ended", async (t) => {
   const slow = await startTested(t, {
     echo: (_: unknown, { signal }: HandlerContext) => sleep(60_000, {}, { signal }),
