@@ -7,7 +7,10 @@ export interface ClientBalancing extends BalancingOptions {
   readonly maxConnections: number;
   /** After how long without calls a connection that is not needed is closed, in milliseconds, 10 to 3,600,000. */
   readonly connectionIdleMs: number;
-  /** At most so many calls wait for room on a connection, 0 to 100,000; further ones fail with RESOURCE_EXHAUSTED. */
+  /**
+   * At most so many calls wait for room on a connection, 0 to 100,000, or as many as connections take that may still be
+   * made; further ones fail with RESOURCE_EXHAUSTED.
+   */
   readonly maxWaiting: number;
   /** With more instances than this, 1 to 100,000, a client connects to some of them only … */
   readonly subsetAbove: number;

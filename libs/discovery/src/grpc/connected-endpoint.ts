@@ -69,6 +69,12 @@ export class ConnectedEndpoint extends Endpoint {
     return this.#pool.stats.open > 0;
   }
 
+  /** How many more calls the connections would take that may still be made, as far as those that there are tell. */
+  get roomToCome(): number {
+    const { open, capacity } = this.#pool.stats;
+    return open === 0 ? 0 : (this.#init.maxConnections - open) * (capacity / open);
+  }
+
   /** Room for one call, if there is some now. Has another connection made when there is little left. */
   take(): Lease<Connection> | undefined {
     return this.#pool.tryAcquire();

@@ -147,10 +147,17 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   #wait(): experimental.PickResult {
     // Those that are counted may have been cancelled, and then nobody says that there is room.
     if (!this.#isPickingAgain && performance.now() - this.#servedAt > recountMs) this.#updateSoon();
-    if (this.#waiting >= (this.#options?.maxWaiting ?? 0)) return tooManyWait;
+    if (this.#waiting >= (this.#options?.maxWaiting ?? 0) && this.#waiting >= this.#roomToCome()) return tooManyWait;
     this.#waiting += 1;
     this.#refresh ??= setTimeout(this.#refreshLimits, refreshMs).unref();
     return wait;
+  }
+
+  /** How many calls find room on connections that are still to be made: so many may wait in any case. */
+  #roomToCome(): number {
+    let room = 0;
+    for (const endpoint of this.#endpoints.values()) room += endpoint.roomToCome;
+    return room;
   }
 
   readonly #refreshLimits = () => {

@@ -265,6 +265,16 @@ test("calls beyond what may wait fail at once with RESOURCE_EXHAUSTED; those tha
   assert.equal(server.entered.length, 30);
 });
 
+test("of a burst no call is refused for which there is room on connections still to be made", async (t) => {
+  const server = await startTested(t, { echo: async () => await sleep(50, {}) }, { maxStreamsPerConnection: 5 });
+  const client = clientOf(t, {
+    address: `127.0.0.1:${server.port}`,
+    balancing: { policy: "p2c_ewma", maxConnections: 20, maxWaiting: 10 },
+  });
+  await client.echo({ parcel });
+  await Promise.all(Array.from({ length: 100 }, () => client.echo({ parcel }, { timeoutMs: 20_000 })));
+});
+
 /** A registry that runs, and instances announced in it. */
 async function registryOf(t: TestContext) {
   const server = await createLocalRegistryServer({ host: "127.0.0.1", port: 0 });
