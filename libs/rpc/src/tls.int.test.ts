@@ -10,6 +10,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { EchoService, GuardedEchoService } from "@shoal/contracts/echo/v1/echo_service";
+import { openRegistry } from "@shoal/discovery";
 import { AppError } from "@shoal/kernel";
 import {
   type Authority,
@@ -440,6 +441,27 @@ test("a server that has drained and a client that is disposed of read their file
     await eventually(() => told.watching === time);
   }
   assert.equal(told.stopped, 0);
+});
+
+test("instances of shoal:///echo are those whose certificate is for echo, mutual TLS included", async (t) => {
+  const { directory, authority, client } = await parties(t);
+  const serveAs = async (name: string) => {
+    const pair = await authority.issue({ commonName: name, hosts: [name] });
+    const files = await writeTlsFiles(directory, `as-${name}`, pair, authority);
+    return await serve(t, { ...files, clientCaFile: files.caFile });
+  };
+  const callAt = async (port: number) => {
+    const registry = openRegistry(`static:echo=127.0.0.1:${port}`);
+    t.after(() => registry.close());
+    using echo = createClient(EchoService, { address: "shoal:///echo", registry, tls: client });
+    return await echo.echo({ parcel });
+  };
+  const echo = await serveAs("echo");
+  assert.equal((await callAt(echo.port)).parcel?.name, parcel.name);
+  assert.equal(echo.peers[0]?.certificate?.commonName, "client");
+  const other = await serveAs("other");
+  await assert.rejects(callAt(other.port), { kind: "unavailable", message: /echo/ });
+  assert.equal(other.peers.length, 0);
 });
 
 /** Runs a program that imports what it needs from this library; answers what it prints when it ends by itself. */
