@@ -253,6 +253,20 @@ test("what must be checked is not free at once, and is after its check", async (
   assert.equal(pool.tryAcquire()?.member.number, 1);
 });
 
+test("a member that breaks while it is checked is replaced for whoever waits for it", async () => {
+  const clock = new VirtualClock();
+  const checked = Promise.withResolvers<boolean>();
+  const { pool, members } = testedPool(clock, { max: 1, checkAfterMs: 1_000, check: () => checked.promise });
+  (await pool.acquire()).release();
+  await clock.advance(1_000);
+  const waiting = pool.acquire();
+  assert.ok(pool.remove(members[0] ?? assert.fail(), "lost"));
+  checked.resolve(false);
+  await clock.advance(0);
+  assert.equal(pool.stats.waiting, 0);
+  assert.equal((await waiting).member.number, 2);
+});
+
 test("a check that hangs ends in time, and its member with it", async () => {
   const clock = new VirtualClock();
   const { pool, open, events } = testedPool(clock, {

@@ -359,8 +359,11 @@ export class Pool<M> {
     }
     this.#checking -= limit;
     this.#onQuiet();
-    // It may have been removed meanwhile.
-    if (member.state !== "checking") return;
+    // Removed meanwhile: until now it counted as on its way for those who wait.
+    if (member.state !== "checking") {
+      this.#grow(this.#waiters.size);
+      return;
+    }
     if (this.#draining !== undefined) return this.#close(member, "drained");
     if (good) {
       member.state = "ready";
