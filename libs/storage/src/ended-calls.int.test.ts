@@ -5,7 +5,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines } from "@shoal/testkit";
-import { sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { createConnection } from "mysql2/promise";
 import { type Database, openDatabase } from "./database.ts";
 
@@ -211,6 +211,38 @@ test("a MySQL stream that fails says why, and its connection goes on", needsData
 });
 
 const deadlinePassed = (error: unknown) => isAppError(error, "CALL_ENDED") && error.kind === "timeout";
+
+test(
+  "a MySQL stream fails whose connection is lost, between rows and before it begins",
+  needsDatabaseServer(),
+  async (t) => {
+    const { database } = await streamed(t, 200);
+    const root = await createConnection((await databaseServer()) ?? "");
+    t.after(() => root.end());
+    const unavailable = (error: unknown) => isAppError(error, "DATABASE_UNAVAILABLE");
+    const rowsOf = (db: Kysely<Tables>) =>
+      db
+        .selectFrom("counters")
+        .select([sql<bigint>`connection_id()`.as("connection"), sql<string>`repeat('x', 100000)`.as("filling")])
+        .stream();
+
+    const reading = rowsOf(database.db);
+    const { value } = await reading.next();
+    await root.query(`kill ${value?.connection}`);
+    await assert.rejects(async () => {
+      for await (const _ of reading);
+    }, unavailable);
+
+    const beginning = database.transaction(async (tx) => {
+      const { rows } = await sql<{ id: bigint }>`select connection_id() as id`.execute(tx);
+      await root.query(`kill ${rows[0]?.id}`);
+      await sleep(50);
+      for await (const _ of rowsOf(tx));
+    });
+    await assert.rejects(beginning, unavailable);
+    assert.equal(database.stats.inUse, 0);
+  },
+);
 
 /** A database of one connection, and streams of `count` rows that are each sent by themselves, after `seconds`. */
 async function streamed(t: TestContext, count: number) {

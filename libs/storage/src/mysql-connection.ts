@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { Lease } from "@shoal/pool";
 import type { MysqlPoolConnection } from "kysely";
-import { type Connection, createConnection, type TypeCastField, type TypeCastNext } from "mysql2";
+import { type Connection, createConnection, type Query, type TypeCastField, type TypeCastNext } from "mysql2";
 import type { DatabaseUrl } from "./database-url.ts";
 import { isLostConnection } from "./errors.ts";
 
@@ -67,16 +67,21 @@ export class MysqlConnection implements MysqlPoolConnection {
   #lease: Lease<MysqlConnection> | undefined;
   /** Why it is of no more use. */
   #lost: unknown;
+  /** The statement that was begun last of those that are read as a stream. */
+  #streamed: Query | undefined;
 
   constructor(raw: Connection, onLost: (connection: MysqlConnection, error: unknown) => void) {
     this.#raw = raw;
     const lose = (error: unknown) => {
       this.#lost ??= error;
+      this.#failStream();
       // Closed while a statement runs, mysql2 would never tell the statement.
       if (this.#lease === undefined) onLost(this, error);
     };
     raw.on("error", lose);
-    raw.on("end", () => lose(new Error("the server has ended the connection")));
+    // The code that mysql2 gives it a moment later.
+    const ended = { code: "PROTOCOL_CONNECTION_LOST" };
+    raw.on("end", () => lose(Object.assign(new Error("the server has ended the connection"), ended)));
   }
 
   /** What it was opened with; Kysely opens the connection that stops a statement with it. */
@@ -110,11 +115,22 @@ export class MysqlConnection implements MysqlPoolConnection {
     callback?: Parameters<MysqlPoolConnection["query"]>[2],
   ): ReturnType<MysqlPoolConnection["query"]> {
     const values = parameters as unknown[];
-    if (callback === undefined) return this.#raw.query(text, values) as never;
+    if (callback === undefined) {
+      this.#streamed = this.#raw.query(text, values);
+      // Once whoever asked listens.
+      if (this.#lost !== undefined) process.nextTick(() => this.#failStream());
+      return this.#streamed as never;
+    }
     return this.#raw.query(text, values, (error, result) => {
       if (isLostConnection(error)) this.#lost ??= error;
       callback(error, result as never);
     }) as never;
+  }
+
+  /** mysql2 tells a lost connection to statements with a callback only; a stream would never end. */
+  #failStream(): void {
+    // One that has ended has no listener any more.
+    if (this.#streamed?.listenerCount("error")) this.#streamed.emit("error", this.#lost);
   }
 
   /** Runs a statement without an answer. */
