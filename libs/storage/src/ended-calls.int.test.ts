@@ -244,6 +244,62 @@ test(
   },
 );
 
+test(
+  "5 s after its call a MySQL transaction gives its connection up where nobody answers, whatever it waits for",
+  needsDatabaseServer(),
+  async (t) => {
+    const url = await createTestDatabase(t);
+    const begin = async (where: "begin" | "statement" | "commit" | "rollback") => {
+      const proxy = await silencableProxy(t, url);
+      const database = openDatabase<Tables>(proxy.url, { maxConnections: 1 });
+      t.after(() => database.close());
+      await sql`select 1`.execute(database.db);
+      const controller = new AbortController();
+      if (where === "begin") proxy.silence();
+      const working = runWithContext(createContext({ requestId: "r", signal: controller.signal }), () =>
+        database.transaction(async (tx) => {
+          await sql`select 1`.execute(tx);
+          proxy.silence();
+          if (where === "statement") await sql`select 2`.execute(tx);
+          if (where === "rollback") throw new Error("to be taken back");
+        }),
+      ).catch(() => {});
+      await sleep(200);
+      const abortedAt = performance.now();
+      controller.abort();
+      await working;
+      const tookMs = performance.now() - abortedAt;
+      assert.ok(tookMs > 4_900 && tookMs < 8_000, `${where}: ${tookMs} ms`);
+      assert.equal(database.stats.inUse, 0, where);
+    };
+    await Promise.all([begin("begin"), begin("statement"), begin("commit"), begin("rollback")]);
+  },
+);
+
+/** A way to a database's server on which nothing gets through any more once it is silent. */
+async function silencableProxy(t: TestContext, url: string) {
+  const proxied = new URL(url);
+  const server = { host: proxied.hostname, port: Number(proxied.port) };
+  const sockets: Socket[] = [];
+  let isSilent = false;
+  const proxy = createServer((near) => {
+    const far = connect(server);
+    sockets.push(near, far);
+    near.on("error", () => {}).on("data", (data) => isSilent || far.write(data));
+    far.on("error", () => {}).on("data", (data) => isSilent || near.write(data));
+  }).listen(0, "127.0.0.1");
+  t.after(() => {
+    proxy.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await once(proxy, "listening");
+  proxied.port = String((proxy.address() as AddressInfo).port);
+  const silence = () => {
+    isSilent = true;
+  };
+  return { url: proxied.href, silence };
+}
+
 /** A database of one connection, and streams of `count` rows that are each sent by themselves, after `seconds`. */
 async function streamed(t: TestContext, count: number) {
   const database = openDatabase<Tables>(await createTestDatabase(t), { maxConnections: 1 });

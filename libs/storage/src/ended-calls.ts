@@ -75,16 +75,45 @@ export async function endingWithCall<T>(stop: Stop | undefined, run: () => Promi
 /**
  * Stops a statement again and again until it has settled: what arrives before the statement stops nothing, and a server
  * that is full may refuse the connection for it. One that goes on for 5 s more loses its connection, which settles it.
- * Never rejects; fulfils when no `stop` is on its way any more.
+ * Never rejects; fulfils when no `stop` is on its way any more, or none that could reach another's statement.
  */
 export async function stopUntilSettled(stop: Stop, running: Promise<unknown>): Promise<void> {
   const settled = new AbortController();
   const settle = () => settled.abort();
   running.then(settle, settle);
-  const giveUpAt = performance.now() + giveUpMs;
+  const lost = Promise.withResolvers<void>();
+  // Besides the loop: where nobody answers, a `stop` takes long itself.
+  const timer = setTimeout(() => {
+    stop(true).catch(() => {});
+    settle();
+    lost.resolve();
+  }, giveUpMs);
   for (let pauseMs = firstPauseMs; !settled.signal.aborted; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
-    await stop(performance.now() >= giveUpAt).catch(() => {});
+    await Promise.race([stop(false).catch(() => {}), lost.promise]);
     await sleep(pauseMs, undefined, { signal: settled.signal }).catch(() => {});
+  }
+  clearTimeout(timer);
+}
+
+/**
+ * Runs what begins or ends a transaction, which nothing should stop. Where nobody answers it must end all the same: when it
+ * goes on 5 s after its call has ended, its connection is lost, which settles it.
+ */
+export async function outlastingCall<T>(stop: Stop | undefined, run: () => Promise<T>): Promise<T> {
+  const context = currentContext();
+  if (context === undefined || stop === undefined) return await run();
+  const { signal } = context;
+  let timer: NodeJS.Timeout | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => void stop(true).catch(() => {}), giveUpMs);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await run();
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -1,6 +1,13 @@
 import { isAppError } from "@shoal/kernel";
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult, TransactionSettings } from "kysely";
-import { endingWithCall, failureForCall, requireOngoingCall, type Stop, stopUntilSettled } from "./ended-calls.ts";
+import {
+  endingWithCall,
+  failureForCall,
+  outlastingCall,
+  requireOngoingCall,
+  type Stop,
+  stopUntilSettled,
+} from "./ended-calls.ts";
 import { translateError } from "./errors.ts";
 
 /**
@@ -54,17 +61,17 @@ class GuardedDriver implements Driver {
 
   async beginTransaction(connection: GuardedConnection, settings: TransactionSettings): Promise<void> {
     requireOngoingCall();
-    await translated(() => this.#inner.beginTransaction(connection.inner, settings));
+    await connection.outlasting(() => this.#inner.beginTransaction(connection.inner, settings));
   }
 
   async commitTransaction(connection: GuardedConnection): Promise<void> {
     requireOngoingCall();
-    await translated(() => this.#inner.commitTransaction(connection.inner));
+    await connection.outlasting(() => this.#inner.commitTransaction(connection.inner));
   }
 
   async rollbackTransaction(connection: GuardedConnection): Promise<void> {
     try {
-      await translated(() => this.#inner.rollbackTransaction(connection.inner));
+      await connection.outlasting(() => this.#inner.rollbackTransaction(connection.inner));
     } catch (error) {
       // A lost connection is rolled back by the server. What the transaction failed with must not be hidden by this.
       if (!isAppError(error, "DATABASE_UNAVAILABLE")) throw error;
@@ -91,6 +98,11 @@ class GuardedConnection implements DatabaseConnection {
         if (lastResort) await inner.killSession?.(noOtherConnection);
         else await inner.cancelQuery?.(noOtherConnection);
       });
+  }
+
+  /** Runs what begins or ends a transaction. */
+  async outlasting(run: () => Promise<void>): Promise<void> {
+    await outlastingCall(this.#stop, () => translated(run));
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
