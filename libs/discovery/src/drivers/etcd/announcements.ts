@@ -53,8 +53,17 @@ export class Announcements {
     await this.#next?.catch(() => {});
     await this.#running?.catch(() => {});
     clearTimeout(this.#timer);
-    if (this.#lease !== undefined)
-      await this.#gateway.call("/v3/lease/revoke", { ID: this.#lease }, new AbortController().signal).catch(() => {});
+    if (this.#lease !== undefined) await this.#revoke(this.#lease);
+  }
+
+  /** Asks all members at once, and takes the first answer: one that hangs must not use up the time that close may take. */
+  async #revoke(lease: string): Promise<void> {
+    const done = new AbortController();
+    const asked = this.#gateway.endpoints.map((endpoint) =>
+      this.#gateway.callAt(endpoint, "/v3/lease/revoke", { ID: lease }, done.signal),
+    );
+    await Promise.any(asked).catch(() => {});
+    done.abort();
   }
 
   /** Compares once what is at work is done: that may have looked already. */

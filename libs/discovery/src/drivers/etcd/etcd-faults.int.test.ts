@@ -3,6 +3,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type EtcdServer, needsEtcd, startEtcd, startTcpProxy, until } from "@shoal/testkit";
 import { parseAddress } from "../../address.ts";
 import { believing } from "../../believing.ts";
@@ -318,3 +319,23 @@ test("what is deregistered while etcd is away is gone once it is back", needsEtc
   await etcd.start("kept");
   await recorder.untilAddresses(two.address);
 });
+
+test(
+  "where all members hang, deregister and close take no longer than one of them may take to answer",
+  needsEtcd(),
+  async (t) => {
+    const etcd = await startEtcd(t);
+    const registry = open(t, [etcd.address, etcd.address, etcd.address], { ttlMs: 1_000, timeoutMs: 1_000 });
+    await registry.register(one);
+    etcd.pause();
+    // So that a comparison hangs already.
+    await sleep(500);
+    for (const end of [() => registry.deregister(one), () => registry.close()]) {
+      const begunAt = performance.now();
+      await end();
+      const tookMs = performance.now() - begunAt;
+      assert.ok(tookMs < 1_500, `took ${tookMs} ms`);
+    }
+    etcd.resume();
+  },
+);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { requireInteger } from "@shoal/kernel";
 import type { HostAndPort } from "../../address.ts";
 import { asError, type ProblemListener, registryClosed, warnOfProblem } from "../../errors.ts";
@@ -83,8 +84,14 @@ export function createEtcdRegistry(
       await announcements.put(keyOf(read), JSON.stringify(read));
     },
     async deregister(instance) {
-      // When etcd is away the entry is deleted once it is back, or expires.
-      if (closing === undefined) await announcements.delete(keyOf(instance)).catch(() => {});
+      if (closing !== undefined) return;
+      const gone = announcements.delete(keyOf(instance)).catch(() => {});
+      // When etcd is away the entry is deleted once it is back, or expires. Members that hang one after the other, behind a
+      // comparison that hangs already, would take the time of an orderly stop.
+      const waited = new AbortController();
+      const enough = sleep(timeoutMs, undefined, { signal: waited.signal }).catch(() => {});
+      await Promise.race([gone, enough]);
+      waited.abort();
     },
     watch: (service: string, listener: RegistryListener) => watchers.watch(service, listener),
     close() {
