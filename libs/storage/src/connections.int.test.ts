@@ -304,3 +304,17 @@ async function startProxy(t: TestContext, databaseUrl: string) {
     },
   };
 }
+
+for (const engine of storageEngines)
+  test(
+    `${engine.name} that is closed is unavailable, for what was at work too long and for what comes`,
+    engine.options,
+    async (t) => {
+      const database = open(t, await engine.createDatabase(t));
+      const { end } = await hold(database);
+      await database.close();
+      await assert.rejects(end(), unavailable);
+      await assert.rejects(ask(database), unavailable);
+      await database.close();
+    },
+  );

@@ -120,8 +120,8 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
       }
     },
     close: async () => {
+      // Kysely's own end would do nothing more, but answer later callers with an error of its own instead of the pool's.
       await pool.drain(closeGraceMs);
-      await db.destroy();
     },
   };
 }

@@ -119,6 +119,8 @@ class NodeSqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    // As mysql2 says it.
+    if (!this.#database.isOpen) throw Object.assign(new Error("the connection was ended"), { fatal: true });
     const giveUpAt = performance.now() + busyTimeoutMs;
     while (true) {
       try {
