@@ -109,6 +109,8 @@ export class Announcements {
       await this.#call("/v3/kv/deleterange", { key: toBase64(key) });
       this.#written.delete(key);
     }
+    // What somebody else has deleted is gone as well: a lease with nothing to keep must end.
+    for (const key of this.#written.keys()) if (!this.#wanted.has(key) && !there.has(key)) this.#written.delete(key);
   }
 
   /** Renews the lease. The keys under it: none when there is none, or no more. */

@@ -339,3 +339,13 @@ test(
     etcd.resume();
   },
 );
+
+test("an entry that is deleted by hand, then deregistered, leaves no lease that is renewed", needsEtcd(), async (t) => {
+  const etcd = await startEtcd(t);
+  const registry = open(t, [etcd.address], { ttlMs: 2_000 });
+  await registry.register(one);
+  const key = Buffer.from(`shoal/order/${one.id}`).toString("base64");
+  await etcd.call("/v3/kv/deleterange", { key });
+  await registry.deregister(one);
+  await until("the lease ends", async () => (await leases(etcd)).length === 0);
+});
