@@ -1,10 +1,11 @@
 import { Resolver } from "node:dns/promises";
 import { requireInteger } from "@shoal/kernel";
 import { backoffMs } from "../../backoff.ts";
-import { asError, registryClosed, registryUnavailable } from "../../errors.ts";
-import { isServiceName, readInstance } from "../../instance.ts";
+import { asError, registryUnavailable } from "../../errors.ts";
+import { isServiceName } from "../../instance.ts";
 import type { Registry, RegistryListener } from "../../registry.ts";
 import { Watchers } from "../../watchers.ts";
+import { readOnlyRegistry } from "../read-only-registry.ts";
 import { type DnsTarget, nameFor } from "./dns-target.ts";
 import { type Answer, lookUp } from "./look-up.ts";
 
@@ -43,20 +44,7 @@ export function createDnsRegistry(options: Partial<DnsRegistryOptions> & Pick<Dn
   const resolver = new Resolver({ timeout: all.timeoutMs, tries: 2 });
   if (all.servers.length > 0) resolver.setServers(all.servers);
   const watchers = new Watchers((service, listener) => keepLooking(resolver, all, service, listener));
-  let closed = false;
-  return {
-    async register(instance) {
-      if (closed) throw registryClosed();
-      readInstance(instance);
-    },
-    async deregister() {},
-    watch: (service, listener) => watchers.watch(service, listener),
-    async close() {
-      closed = true;
-      watchers.close();
-      resolver.cancel();
-    },
-  };
+  return readOnlyRegistry(watchers, () => resolver.cancel());
 }
 
 /** Looks a service up until the answered function is called. */

@@ -1,7 +1,7 @@
-import { registryClosed } from "../../errors.ts";
 import { readInstance } from "../../instance.ts";
 import type { Instance, Registry } from "../../registry.ts";
 import { Watchers } from "../../watchers.ts";
+import { readOnlyRegistry } from "../read-only-registry.ts";
 
 /**
  * A registry that knows the given instances, and never others: announcing is accepted and changes nothing.
@@ -13,17 +13,5 @@ export function createStaticRegistry(instances: readonly Instance[]): Registry {
     listener.onInstances(known.filter((instance) => instance.service === service));
     return () => {};
   });
-  let closed = false;
-  return {
-    async register(instance) {
-      if (closed) throw registryClosed();
-      readInstance(instance);
-    },
-    async deregister() {},
-    watch: (service, listener) => watchers.watch(service, listener),
-    async close() {
-      closed = true;
-      watchers.close();
-    },
-  };
+  return readOnlyRegistry(watchers, () => {});
 }
