@@ -122,6 +122,8 @@ export class ConnectedEndpoint extends Endpoint {
           onChange();
         },
         onFailed: (why) => {
+          // Where others stand, that one more cannot be made is no failure of the instance.
+          if (this.ready) return;
           this.failure = why;
           onChange();
         },
