@@ -99,6 +99,15 @@ test("what is announced is where others reach it: as it is set, or where it list
   await assert.rejects(lost, /cannot tell where others reach this instance.*set SHOAL_FIXTURE_ADVERTISE to HOST/);
 });
 
+test("a service that is to be looked up in a registry when none is set: the error says what to set", async () => {
+  const settings = { ...settingsWith({}), orderAddress: "shoal:///order" };
+  const starting = startService(definition, settings, createLogger("fixture", "fatal"));
+  await assert.rejects(
+    starting,
+    /shoal:\/\/\/order is looked up in a registry, and none is set; set SHOAL_FIXTURE_REGISTRY/,
+  );
+});
+
 test("settings of discovery that cannot be used are refused with what can", () => {
   for (const value of ["order one", "a:b:c", ":80", "host:0x"])
     assert.throws(() => parseAdvertised(value), /HOST:PORT/);

@@ -45,6 +45,7 @@ export async function startService<S extends ServiceSettings>(
   log: Logger,
 ): Promise<RunningService> {
   const lifecycle = new Lifecycle((part, error) => log.error({ err: error, part }, "a part failed to end"));
+  requireRegistry(definition.name, settings);
   try {
     const admin = await startAdminServer(settings.host, settings.adminPort).catch((error) => {
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
@@ -80,6 +81,17 @@ export async function startService<S extends ServiceSettings>(
     await lifecycle.stop();
     throw error;
   }
+}
+
+/** In words for whoever sets it: a client that finds no registry could tell of its own option only. */
+function requireRegistry(service: string, settings: ServiceSettings): void {
+  if (settings.registry !== "none") return;
+  const lookedUp = Object.values(settings).find((value) => String(value).startsWith("shoal:"));
+  if (lookedUp === undefined) return;
+  const variable = `SHOAL_${service.toUpperCase()}_REGISTRY`;
+  throw new Error(
+    `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT`,
+  );
 }
 
 /** What the settings name; it is closed after everything that leans on it. */
