@@ -11,8 +11,9 @@ import {
 import { translateError } from "./errors.ts";
 
 /**
- * Has what another dialect does end with the call that it is for, and translates the errors that a caller can act on. When the call that a statement is for is cancelled or its deadline passes, the wait ends, a statement that runs is
- * stopped where the engine can (MySQL: KILL QUERY), no further one is begun, and nothing is committed.
+ * Has what another dialect does end with the call that it is for, and translates the errors that a caller can act on. When
+ * the call that a statement is for is cancelled or its deadline passes, the wait ends, a statement that runs is stopped
+ * where the engine can (MySQL: KILL QUERY), no further one is begun, and nothing is committed.
  */
 export function guardedDialect(inner: Dialect): Dialect {
   return {
