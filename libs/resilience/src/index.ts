@@ -1,5 +1,22 @@
 export type { Breaker, BreakerPermit } from "./breaker/breaker.ts";
+export { Bulkhead, type BulkheadOptions, defaultBulkheadOptions, type EnterOptions, type Release } from "./bulkhead.ts";
+export { bulkheadFull } from "./bulkhead-full.ts";
 export type { Outcome } from "./outcome.ts";
+export { defaultKeyedLimiterOptions, KeyedLimiter, type KeyedLimiterOptions } from "./rate-limit/keyed-limiter.ts";
+export {
+  defaultLeakyBucketOptions,
+  LeakyBucket,
+  type LeakyBucketOptions,
+  type TurnOptions,
+} from "./rate-limit/leaky-bucket.ts";
+export { rateLimited } from "./rate-limit/rate-limited.ts";
+export type { RateLimiter } from "./rate-limit/rate-limiter.ts";
+export {
+  defaultSlidingWindowOptions,
+  SlidingWindow,
+  type SlidingWindowOptions,
+} from "./rate-limit/sliding-window.ts";
+export { defaultTokenBucketOptions, TokenBucket, type TokenBucketOptions } from "./rate-limit/token-bucket.ts";
 export { type BackoffBounds, jitteredBackoffMs } from "./retry/backoff.ts";
 export { type FailedAttempt, nextAttempt, type RetryDecision, type RetryRules } from "./retry/next-attempt.ts";
 export {
