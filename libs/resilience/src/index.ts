@@ -1,6 +1,24 @@
+export {
+  AdaptiveThrottle,
+  type AdaptiveThrottleOptions,
+  type AdaptiveThrottleSettings,
+  defaultAdaptiveThrottleOptions,
+} from "./breaker/adaptive-throttle.ts";
 export type { Breaker, BreakerPermit } from "./breaker/breaker.ts";
+export { CircuitBreaker } from "./breaker/circuit-breaker.ts";
+export {
+  type CircuitBreakerOptions,
+  type CircuitBreakerSettings,
+  type CircuitWindow,
+  defaultCircuitBreakerOptions,
+} from "./breaker/circuit-breaker-options.ts";
+export type { CircuitCause, CircuitEvent, CircuitRates, CircuitState } from "./breaker/circuit-state.ts";
+export { outcomeOfError } from "./breaker/outcome-of-error.ts";
+export { breakerRefusal } from "./breaker/refusals.ts";
+export { type GuardOptions, withBreaker } from "./breaker/with-breaker.ts";
 export { Bulkhead, type BulkheadOptions, defaultBulkheadOptions, type EnterOptions, type Release } from "./bulkhead.ts";
 export { bulkheadFull } from "./bulkhead-full.ts";
+export { type FallbackEvent, type FallbackOptions, isDependencyFailure, withFallback } from "./fallback.ts";
 export type { Outcome } from "./outcome.ts";
 export { defaultKeyedLimiterOptions, KeyedLimiter, type KeyedLimiterOptions } from "./rate-limit/keyed-limiter.ts";
 export {

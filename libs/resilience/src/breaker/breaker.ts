@@ -12,4 +12,6 @@ export interface Breaker {
   tryAcquire(): BreakerPermit | undefined;
   /** How long a caller that was refused now should wait, in milliseconds; 0 when calls are let through. */
   readonly retryAfterMs: number;
+  /** What callers are told why they are refused: UPPER_SNAKE, and API. Default: `CIRCUIT_OPEN`. */
+  readonly reason?: string;
 }
