@@ -44,3 +44,19 @@ export {
   type RetryBudgetOptions,
   type RetryBudgetSettings,
 } from "./retry/retry-budget.ts";
+export { type CgroupCpu, readCgroupCpu } from "./shedding/cgroup-cpu.ts";
+export { defaultGradientLimitOptions, GradientLimit, type GradientLimitOptions } from "./shedding/gradient-limit.ts";
+export {
+  type AdmittedCall,
+  defaultLoadShedderOptions,
+  LoadShedder,
+  type LoadShedderOptions,
+  type SheddableCall,
+  type SheddingEvent,
+} from "./shedding/load-shedder.ts";
+export {
+  defaultProcessLoadOptions,
+  type ProcessLoad,
+  type ProcessLoadOptions,
+  ProcessLoadWatch,
+} from "./shedding/process-load.ts";
