@@ -10,15 +10,18 @@ export {
 } from "./client/client.ts";
 export type { CallOptions, ClientContext } from "./client/client-call.ts";
 export { serverDraining, statusOf } from "./errors.ts";
+export { LivePolicies, type LivePolicy } from "./live-policies.ts";
 export { sendableMetadata } from "./metadata.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export {
+  type BreakerPolicy,
   defaultMethodPolicy,
   type HedgingPolicy,
   type MethodPolicy,
   type PolicyOverrides,
   parsePolicies,
+  type RateLimitPolicy,
   type RetryPolicy,
 } from "./policy.ts";
 export {

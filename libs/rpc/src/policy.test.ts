@@ -97,3 +97,34 @@ test("attempts become gRPC's service config", () => {
   });
   assert.equal(of("CreateUser"), undefined);
 });
+
+test("breakers and rate limits are read in the contract's own words; what is not said is as by default", () => {
+  const read = (policy: object) => policiesOf(UserService, parsePolicies(JSON.stringify({ [get]: policy }))).get(get);
+  assert.deepEqual(read({})?.breaker, { kind: "circuit", options: {} });
+  assert.equal(read({ noBreaker: true })?.breaker, undefined);
+  assert.deepEqual(read({ throttle: { windowTime: "3s" } })?.breaker, {
+    kind: "throttle",
+    options: { windowMs: 3_000 },
+  });
+  const circuitBreaker = { windowCalls: 50, failureRate: 0.25, slowCallTime: "1s", openTime: "0.5s", probes: 2 };
+  assert.deepEqual(read({ circuitBreaker })?.breaker, {
+    kind: "circuit",
+    options: {
+      window: { kind: "count", calls: 50 },
+      failureRate: 0.25,
+      slowCallMs: 1_000,
+      openMs: 500,
+      probes: 2,
+    },
+  });
+  assert.deepEqual(
+    read({ rateLimits: [{ callsPerSecond: 2.5 }, { callsPerSecond: 0.1, key: "RATE_LIMIT_KEY_CALLER" }] })?.rateLimits,
+    [
+      { callsPerSecond: 2.5, burst: 2, key: "everybody", algorithm: "token_bucket" },
+      { callsPerSecond: 0.1, burst: 1, key: "caller", algorithm: "token_bucket" },
+    ],
+  );
+  assert.throws(() => read({ rateLimits: [{ callsPerSecond: 0 }] }), /GetUser breaks its rules: .*calls_per_second/s);
+  assert.throws(() => read({ throttle: { multiplier: 0.5 } }), /GetUser breaks its rules: .*multiplier/s);
+  assert.throws(() => read({ noBreaker: false }), /GetUser breaks its rules: .*no_breaker/s);
+});

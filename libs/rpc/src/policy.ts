@@ -7,8 +7,12 @@ import {
   method as methodOption,
   type MethodPolicy as PolicyMessage,
   Priority as PriorityProto,
+  RateLimitAlgorithm,
+  RateLimitKey,
+  type RateLimitPolicy as RateLimitMessage,
 } from "@shoal/contracts/policy/v1/policy";
 import type { Priority } from "@shoal/kernel";
+import type { AdaptiveThrottleSettings, CircuitBreakerSettings } from "@shoal/resilience";
 import { requireValid } from "./validation.ts";
 
 /** Attempts one after the other; pauses are chosen at random below a bound that grows (gRPC proposal A6). */
@@ -32,6 +36,20 @@ export interface HedgingPolicy {
   readonly nonFatalCodes: readonly string[];
 }
 
+/** When a client stops sending calls to an instance that does not answer them well; what is left out is as by default. */
+export type BreakerPolicy =
+  | { readonly kind: "circuit"; readonly options: Partial<CircuitBreakerSettings> }
+  | { readonly kind: "throttle"; readonly options: Partial<AdaptiveThrottleSettings> };
+
+/** So many calls in a time. */
+export interface RateLimitPolicy {
+  readonly callsPerSecond: number;
+  readonly burst: number;
+  /** Whose calls are counted together: all, those of one caller (as known, else its address), or of one network address. */
+  readonly key: "everybody" | "caller" | "address";
+  readonly algorithm: "token_bucket" | "leaky_bucket" | "sliding_window";
+}
+
 /** How a method wants to be called, defaults filled in. */
 export interface MethodPolicy {
   /** How long a client waits for the whole call; `Infinity` for a stream that says nothing else. */
@@ -43,9 +61,15 @@ export interface MethodPolicy {
   readonly maxResponseBytes: number;
   /** The scopes that a caller must have; `undefined` where anybody may call. */
   readonly scopes: readonly string[] | undefined;
+  /** What stands before each instance, in its clients; `undefined` for nothing. */
+  readonly breaker: BreakerPolicy | undefined;
+  /** How many calls each instance takes: all of these hold. */
+  readonly rateLimits: readonly RateLimitPolicy[];
 }
 
-/** 5 seconds for unary calls, no retry, messages up to 4 MiB, anybody may call. */
+const circuitBreaker: BreakerPolicy = Object.freeze({ kind: "circuit", options: Object.freeze({}) });
+
+/** 5 seconds for unary calls, no retry, messages up to 4 MiB, anybody may call, as often as they like; a circuit breaker. */
 export const defaultMethodPolicy: MethodPolicy = Object.freeze({
   timeoutMs: 5_000,
   retry: undefined,
@@ -54,6 +78,8 @@ export const defaultMethodPolicy: MethodPolicy = Object.freeze({
   maxRequestBytes: 4 * 1024 * 1024,
   maxResponseBytes: 4 * 1024 * 1024,
   scopes: undefined,
+  breaker: circuitBreaker,
+  rateLimits: Object.freeze([]),
 });
 
 /** What a deployment sets otherwise than the contract, by `/package.Service/Method`. */
@@ -85,6 +111,7 @@ function parsePolicy(path: string, json: JsonValue): Partial<MethodPolicy> {
     throw new Error(`${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
   const { timeout, attempts, priority, maxRequestBytes, maxResponseBytes, authorization } = checked(path, policy);
+  const { breaker, rateLimits } = policy;
   return {
     ...(timeout && { timeoutMs: durationMs(timeout) }),
     ...(attempts.case && attemptsOf(policy)),
@@ -92,6 +119,8 @@ function parsePolicy(path: string, json: JsonValue): Partial<MethodPolicy> {
     ...(maxRequestBytes && { maxRequestBytes }),
     ...(maxResponseBytes && { maxResponseBytes }),
     ...(authorization && { scopes: authorization.scopes }),
+    ...(breaker.case && { breaker: breakerOf(policy) }),
+    ...(rateLimits.length > 0 && { rateLimits: rateLimits.map(rateLimitOf) }),
   };
 }
 
@@ -146,6 +175,8 @@ function inContract(method: DescMethod): MethodPolicy {
     maxRequestBytes: own?.maxRequestBytes || shared?.maxRequestBytes || defaultMethodPolicy.maxRequestBytes,
     maxResponseBytes: own?.maxResponseBytes || shared?.maxResponseBytes || defaultMethodPolicy.maxResponseBytes,
     scopes: (own?.authorization ?? shared?.authorization)?.scopes,
+    breaker: breakerOf(own?.breaker.case === undefined ? shared : own),
+    rateLimits: (own?.rateLimits.length ? own : shared)?.rateLimits.map(rateLimitOf) ?? defaultMethodPolicy.rateLimits,
   };
 }
 
@@ -179,6 +210,62 @@ function attemptsOf(policy: PolicyMessage | undefined): Pick<MethodPolicy, "retr
   }
   return { retry: undefined, hedging: undefined };
 }
+
+function breakerOf(policy: PolicyMessage | undefined): BreakerPolicy | undefined {
+  const breaker = policy?.breaker;
+  switch (breaker?.case) {
+    case undefined:
+      return circuitBreaker;
+    case "noBreaker":
+      return undefined;
+    case "throttle": {
+      const { windowTime, multiplier } = breaker.value;
+      return {
+        kind: "throttle",
+        options: { ...(windowTime && { windowMs: durationMs(windowTime) }), ...(multiplier && { multiplier }) },
+      };
+    }
+    case "circuitBreaker": {
+      const { window, failureRate, slowCallTime, slowCallRate, minCalls, openTime, probes } = breaker.value;
+      return {
+        kind: "circuit",
+        options: {
+          ...(window.case === "windowCalls" && { window: { kind: "count", calls: window.value } }),
+          ...(window.case === "windowTime" && { window: { kind: "time", ms: durationMs(window.value) } }),
+          ...(failureRate && { failureRate }),
+          ...(slowCallTime && { slowCallMs: durationMs(slowCallTime) }),
+          ...(slowCallRate && { slowRate: slowCallRate }),
+          ...(minCalls && { minimumCalls: minCalls }),
+          ...(openTime && { openMs: durationMs(openTime) }),
+          ...(probes && { probes }),
+        },
+      };
+    }
+  }
+}
+
+function rateLimitOf({ callsPerSecond, burst, key, algorithm }: RateLimitMessage): RateLimitPolicy {
+  return {
+    callsPerSecond,
+    burst: burst || Math.max(1, Math.floor(callsPerSecond)),
+    key: rateLimitKeys[key],
+    algorithm: rateLimitAlgorithms[algorithm],
+  };
+}
+
+const rateLimitKeys: Readonly<Record<RateLimitKey, RateLimitPolicy["key"]>> = {
+  [RateLimitKey.UNSPECIFIED]: "everybody",
+  [RateLimitKey.EVERYBODY]: "everybody",
+  [RateLimitKey.CALLER]: "caller",
+  [RateLimitKey.ADDRESS]: "address",
+};
+
+const rateLimitAlgorithms: Readonly<Record<RateLimitAlgorithm, RateLimitPolicy["algorithm"]>> = {
+  [RateLimitAlgorithm.UNSPECIFIED]: "token_bucket",
+  [RateLimitAlgorithm.TOKEN_BUCKET]: "token_bucket",
+  [RateLimitAlgorithm.LEAKY_BUCKET]: "leaky_bucket",
+  [RateLimitAlgorithm.SLIDING_WINDOW]: "sliding_window",
+};
 
 const priorities: Readonly<Record<PriorityProto, Priority>> = {
   [PriorityProto.UNSPECIFIED]: "default",
