@@ -1,24 +1,70 @@
-import { requireInteger } from "@shoal/kernel";
+import { requireInteger, systemTimers } from "@shoal/kernel";
+import { type Linked, LinkedList } from "./linked-list.ts";
+import { WaiterQueue } from "./waiter-queue.ts";
 
 /** A subscriber took longer than its queue could bridge; it has missed values and should begin anew. */
 export class LaggedError extends Error {
   override readonly name = "LaggedError";
 }
 
-interface Subscriber<T> {
-  readonly accepts: (value: T) => boolean;
-  readonly queue: T[];
-  lagged: boolean;
-  wake: () => void;
+/**
+ * What becomes of a subscriber whose queue is full when another value comes:
+ *
+ *  - `disconnect`: it loses its queue and ends with a {@link LaggedError}; for those who must see every value
+ *  - `drop-oldest`: the value that has been queued longest is dropped; for those who want the latest
+ *  - `drop-newest`: the value that comes is dropped; for those who want what came first
+ */
+export type SlowSubscriberPolicy = "disconnect" | "drop-oldest" | "drop-newest";
+
+const policies: readonly SlowSubscriberPolicy[] = ["disconnect", "drop-oldest", "drop-newest"];
+
+/** How one subscribes. */
+export interface SubscribeOptions {
+  /** What happens when this subscriber is slow. Default: `disconnect`. */
+  readonly whenSlow?: SlowSubscriberPolicy;
+}
+
+/** See each option. */
+export const defaultSubscribeOptions = Object.freeze({ whenSlow: "disconnect" } satisfies SubscribeOptions);
+
+/** The values that one subscriber gets. Reads that wait at once are answered in their order. */
+export interface Subscription<T> extends AsyncIterableIterator<T, void, undefined> {
+  /** How many values were dropped because the subscriber was slow. */
+  readonly dropped: number;
+  /** How many values are queued. */
+  readonly queued: number;
+  /** Unsubscribes. */
+  return(): Promise<IteratorResult<T, void>>;
+}
+
+/** How many reads of one subscriber may wait at once; a loop has one. */
+const maxReads = 1_000;
+
+const patient = {
+  signal: undefined,
+  callSignal: undefined,
+  timeoutMs: Number.POSITIVE_INFINITY,
+  deadline: Number.POSITIVE_INFINITY,
+};
+
+const done = Object.freeze({ done: true, value: undefined });
+
+interface Queued<T> extends Linked<Queued<T>> {
+  readonly value: T;
 }
 
 /**
  * Hands each published value to all who are subscribed at that moment. Publishing never waits: each subscriber has a
- * queue of at most `queueLimit` values, and one that overflows ends with a {@link LaggedError}.
+ * queue of at most `queueLimit` values, and says what happens when that overflows.
+ *
+ * States: open → closed. Those of a subscriber: subscribed → lagged (only `disconnect`; told at its next read) → ended;
+ * or subscribed → ended (its signal aborted, it left the loop), or → finishing (the broadcast was closed; it reads what is
+ * queued) → ended.
  */
 export class Broadcast<T> {
   readonly #subscribers = new Set<Subscriber<T>>();
   readonly #queueLimit: number;
+  #closed = false;
 
   /** `queueLimit`: 1 or more values. */
   constructor(queueLimit: number) {
@@ -31,57 +77,128 @@ export class Broadcast<T> {
     return this.#subscribers.size;
   }
 
-  /** Hands `value` to every subscriber that accepts it. */
+  /** Hands `value` to every subscriber that accepts it. After `close` to nobody. */
   publish(value: T): void {
-    for (const subscriber of this.#subscribers) {
-      if (subscriber.lagged || !subscriber.accepts(value)) continue;
-      if (subscriber.queue.length < this.#queueLimit) subscriber.queue.push(value);
-      else {
-        subscriber.lagged = true;
-        subscriber.queue.length = 0;
-      }
-      subscriber.wake();
-    }
+    for (const subscriber of this.#subscribers) subscriber.offer(value);
   }
 
   /**
    * Subscribes at once (not at the first read, so nothing published from now on is missed) and answers the values
-   * that `accepts` takes, until `signal` aborts, which ends the iteration quietly, or the reader leaves the loop.
-   * Throws a {@link LaggedError} once when the queue has overflowed.
+   * that `accepts` takes, until `signal` aborts, which ends the iteration quietly, or the reader leaves the loop, or the
+   * broadcast is closed. Throws a {@link LaggedError} once when the queue has overflowed, unless `whenSlow` says otherwise.
    */
-  subscribe(accepts: (value: T) => boolean, signal: AbortSignal): AsyncIterableIterator<T, void, undefined> {
-    const subscriber: Subscriber<T> = { accepts, queue: [], lagged: false, wake: () => {} };
-    const end = () => {
+  subscribe(accepts: (value: T) => boolean, signal: AbortSignal, options: SubscribeOptions = {}): Subscription<T> {
+    const { whenSlow } = { ...defaultSubscribeOptions, ...options };
+    if (!policies.includes(whenSlow))
+      throw new RangeError(`whenSlow must be one of ${policies.join(", ")}, not ${whenSlow}`);
+    const subscriber = new Subscriber<T>(accepts, signal, this.#queueLimit, whenSlow, () => {
       this.#subscribers.delete(subscriber);
-      signal.removeEventListener("abort", end);
-      subscriber.wake();
-    };
-    if (!signal.aborted) {
-      this.#subscribers.add(subscriber);
-      signal.addEventListener("abort", end);
+    });
+    if (signal.aborted || this.#closed) subscriber.end();
+    else this.#subscribers.add(subscriber);
+    return subscriber;
+  }
+
+  /** Publishes nothing any more: subscribers read what is queued for them, then their iterations end. */
+  close(): void {
+    this.#closed = true;
+    for (const subscriber of this.#subscribers) subscriber.finish();
+  }
+}
+
+class Subscriber<T> implements Subscription<T> {
+  readonly #accepts: (value: T) => boolean;
+  readonly #signal: AbortSignal;
+  readonly #limit: number;
+  readonly #whenSlow: SlowSubscriberPolicy;
+  readonly #ended: () => void;
+  readonly #queue = new LinkedList<Queued<T>>();
+  readonly #reads = new WaiterQueue<IteratorResult<T, void>>(maxReads, systemTimers);
+  #state: "subscribed" | "lagged" | "finishing" | "ended" = "subscribed";
+  #dropped = 0;
+
+  constructor(
+    accepts: (value: T) => boolean,
+    signal: AbortSignal,
+    limit: number,
+    whenSlow: SlowSubscriberPolicy,
+    ended: () => void,
+  ) {
+    this.#accepts = accepts;
+    this.#signal = signal;
+    this.#limit = limit;
+    this.#whenSlow = whenSlow;
+    this.#ended = ended;
+    signal.addEventListener("abort", this.end);
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  offer(value: T): void {
+    if (this.#state !== "subscribed" || !this.#accepts(value)) return;
+    if (this.#reads.serve({ done: false, value }) !== undefined) return;
+    if (this.#queue.size < this.#limit) this.#push(value);
+    else this.#overflow(value);
+  }
+
+  async next(): Promise<IteratorResult<T, void>> {
+    if (this.#state === "lagged") {
+      this.end();
+      throw new LaggedError("the subscriber is too slow for what is published");
     }
-    const next = async (): Promise<IteratorResult<T, void>> => {
-      while (this.#subscribers.has(subscriber)) {
-        if (subscriber.lagged) {
-          end();
-          throw new LaggedError("the subscriber is too slow for what is published");
-        }
-        if (subscriber.queue.length > 0) return { done: false, value: subscriber.queue.shift() as T };
-        await new Promise<void>((resolve) => {
-          subscriber.wake = resolve;
-        });
-      }
-      return { done: true, value: undefined };
-    };
-    return {
-      next,
-      return: async () => {
-        end();
-        return { done: true, value: undefined };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    const first = this.#queue.shift();
+    if (this.#state === "finishing" && this.#queue.size === 0) this.end();
+    if (first !== undefined) return { done: false, value: first.value };
+    if (this.#state === "ended") return done;
+    return await this.#reads.wait(patient, undefined);
+  }
+
+  async return(): Promise<IteratorResult<T, void>> {
+    this.end();
+    return done;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  finish(): void {
+    if (this.#state !== "subscribed") return;
+    this.#state = "finishing";
+    if (this.#queue.size === 0) this.end();
+  }
+
+  readonly end = (): void => {
+    this.#state = "ended";
+    this.#signal.removeEventListener("abort", this.end);
+    this.#ended();
+    this.#clear();
+    while (this.#reads.size > 0) this.#reads.serve(done);
+  };
+
+  #overflow(value: T): void {
+    if (this.#whenSlow === "disconnect") {
+      this.#state = "lagged";
+      this.#clear();
+      return;
+    }
+    this.#dropped += 1;
+    if (this.#whenSlow === "drop-newest") return;
+    this.#queue.shift();
+    this.#push(value);
+  }
+
+  #push(value: T): void {
+    this.#queue.push({ value, previous: undefined, next: undefined });
+  }
+
+  #clear(): void {
+    while (this.#queue.shift() !== undefined);
   }
 }

@@ -1,70 +1,86 @@
-import { requireInteger } from "@shoal/kernel";
-
-/** The queue before a {@link Semaphore} is full; the work was not started. */
-export class QueueFullError extends Error {
-  override readonly name = "QueueFullError";
-}
+import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { patienceOf, type WaitOptions } from "./wait-options.ts";
+import { WaiterQueue } from "./waiter-queue.ts";
 
 /** How much a {@link Semaphore} lets in. */
 export interface SemaphoreOptions {
   /** How many may be inside at once, from 1. */
   readonly permits: number;
-  /** How many may wait, from 0. */
-  readonly maxWaiting: number;
+  /** How many may wait, from 0. Default: 1,000. */
+  readonly maxWaiting?: number;
+  /** How time passes. Default: the machine's. */
+  readonly timers?: Timers;
 }
 
-/** Lets at most `permits` in at once; the others wait in order, no more than `maxWaiting` of them. */
+/** See each option. */
+export const defaultSemaphoreOptions = Object.freeze({ maxWaiting: 1_000, timers: systemTimers });
+
+/** The right to be inside. It counts once, however often it is given back; who acquired it gives it back. */
+export interface Permit extends Disposable {
+  /** Gives the permit back. */
+  release(): void;
+}
+
+/**
+ * Lets at most `permits` in at once; the others wait in the order in which they came, no more than `maxWaiting` of them.
+ * A permit that comes back goes straight to the one who has waited longest: nobody who comes meanwhile overtakes. Each
+ * step takes constant time, leaving the queue as well.
+ *
+ * States: free (permits left, nobody waits) ⇄ taken (no permit left, some may wait) ⇄ full (`maxWaiting` wait).
+ */
 export class Semaphore {
-  readonly #maxWaiting: number;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiters: WaiterQueue<Permit>;
   #free: number;
 
   /** Throws a `RangeError` for options out of range. */
   constructor(options: SemaphoreOptions) {
-    const { permits, maxWaiting } = options;
+    const { permits, maxWaiting, timers } = { ...defaultSemaphoreOptions, ...options };
     requireInteger("permits", permits, 1);
     requireInteger("maxWaiting", maxWaiting, 0);
     this.#free = permits;
-    this.#maxWaiting = maxWaiting;
+    this.#waiters = new WaiterQueue(maxWaiting, timers);
+  }
+
+  /** How many permits are left. */
+  get free(): number {
+    return this.#free;
   }
 
   /** How many wait now. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiters.size;
+  }
+
+  /** A permit, if one is left; otherwise `undefined`. */
+  tryAcquire(): Permit | undefined {
+    if (this.#free === 0) return undefined;
+    this.#free -= 1;
+    return this.#permit();
   }
 
   /**
-   * Takes a permit, waiting for one if none is free; give it back with {@link release}. Rejects with a
-   * {@link QueueFullError} when too many wait already, and with the signal's reason when it aborts first.
+   * A permit, as soon as it is this caller's turn. Rejects with a {@link QueueFullError} when too many wait already, with
+   * a {@link WaitTimeoutError} when its time is over, and with the signal's reason when that aborts first, or has aborted.
    */
-  async acquire(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    if (this.#free > 0) {
-      this.#free -= 1;
-      return;
-    }
-    if (this.#waiting.size >= this.#maxWaiting) throw new QueueFullError(`${this.#waiting.size} are waiting already`);
-    await new Promise<void>((resolve, reject) => {
-      const enter = () => {
-        signal?.removeEventListener("abort", leave);
-        resolve();
-      };
-      const leave = () => {
-        this.#waiting.delete(enter);
-        reject(signal?.reason);
-      };
-      this.#waiting.add(enter);
-      signal?.addEventListener("abort", leave, { once: true });
-    });
+  async acquire(options: WaitOptions = {}): Promise<Permit> {
+    const patience = patienceOf(options);
+    return this.tryAcquire() ?? (await this.#waiters.wait(patience, undefined));
   }
 
-  /** Gives back a permit that {@link acquire} took: the one who has waited longest gets it. */
-  release(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) this.#free += 1;
-    else {
-      this.#waiting.delete(next);
-      next();
-    }
+  /** Acquires, runs `work`, and gives the permit back whatever happens; answers what `work` answers. */
+  async run<R>(work: () => R | Promise<R>, options?: WaitOptions): Promise<R> {
+    using _permit = await this.acquire(options);
+    return await work();
+  }
+
+  #permit(): Permit {
+    let held = true;
+    const release = () => {
+      if (!held) return;
+      held = false;
+      if (this.#waiters.size === 0) this.#free += 1;
+      else this.#waiters.serve(this.#permit());
+    };
+    return { release, [Symbol.dispose]: release };
   }
 }
