@@ -8,7 +8,7 @@ import { TimeWindow } from "./time-window.ts";
 export interface AdaptiveThrottleSettings {
   /**
    * Which calls count: those that ended in the last so many milliseconds, from 10, exact to a tenth of it. The shorter, the
-   * sooner it lets all through again after an outage, which takes about three times as long. Default: 10 s.
+   * sooner it lets all through again after an outage, which takes two to four times as long. Default: 10 s.
    */
   readonly windowMs: number;
   /**

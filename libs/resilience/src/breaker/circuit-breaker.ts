@@ -91,14 +91,13 @@ export class CircuitBreaker implements Breaker {
     switch (this.#kind) {
       case "closed":
         return new HeldPermit(this.#settle, this.#generation, this.#timesCalls ? this.#now() : 0);
-      case "open": {
-        const now = this.#now();
-        if (now < this.#openUntil) return undefined;
+      case "open":
+        if (this.#now() < this.#openUntil) return undefined;
         this.#enter("half-open", "waited");
-        return this.#tryProbe(now);
-      }
+        // Again, for whoever is told of it may have forced another state.
+        return this.tryAcquire();
       case "half-open":
-        return this.#tryProbe(this.#now());
+        return this.#tryProbe();
       case "forced-closed":
         return new HeldPermit(this.#settle, this.#generation, 0);
       case "forced-open":
@@ -114,7 +113,8 @@ export class CircuitBreaker implements Breaker {
     } else if (forced) this.#enter("closed", "released");
   }
 
-  #tryProbe(now: number): BreakerPermit | undefined {
+  #tryProbe(): BreakerPermit | undefined {
+    const now = this.#now();
     const { probes, probeTimeoutMs } = this.#options;
     if (this.#probes.size + this.#succeeded >= probes) {
       // They are in the order in which they began, so that mostly only the first one is looked at.
@@ -159,7 +159,7 @@ export class CircuitBreaker implements Breaker {
   }
 
   #isSlow(permit: HeldPermit, now: number): boolean {
-    return this.#timesCalls && now - permit.startedAt > this.#options.slowCallMs;
+    return now - permit.startedAt > this.#options.slowCallMs;
   }
 
   #open(why: CircuitCause, now: number): void {

@@ -32,7 +32,6 @@ export class CountWindow implements CallWindow {
 
   clear(): void {
     this.#ring.fill(0);
-    this.#next = 0;
     this.calls = 0;
     this.failures = 0;
     this.slow = 0;

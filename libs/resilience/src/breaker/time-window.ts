@@ -18,8 +18,6 @@ export class TimeWindow implements CallWindow {
   /** Which bucket since the clock's beginning is the newest, and its place among the ten. */
   #tick = Number.NEGATIVE_INFINITY;
   #place = 0;
-  /** When the newest bucket ends. */
-  #endsAt = Number.NEGATIVE_INFINITY;
 
   /** `ms`: how long, above 0. */
   constructor(ms: number) {
@@ -27,7 +25,8 @@ export class TimeWindow implements CallWindow {
   }
 
   age(now: number): void {
-    if (now >= this.#endsAt) this.#turn(now);
+    const tick = Math.floor(now / this.#bucketMs);
+    if (tick > this.#tick) this.#turn(tick);
   }
 
   add(now: number, failed: boolean, slow: boolean): void {
@@ -54,13 +53,11 @@ export class TimeWindow implements CallWindow {
     this.slow = 0;
   }
 
-  #turn(now: number): void {
-    const tick = Math.floor(now / this.#bucketMs);
+  #turn(tick: number): void {
     const passed = tick - this.#tick;
     if (passed >= buckets) this.clear();
     else for (let n = 0; n < passed; n += 1) this.#forgetOldest();
     this.#tick = tick;
-    this.#endsAt = (tick + 1) * this.#bucketMs;
   }
 
   /** What comes after the newest bucket is the oldest one, which becomes the newest. */
