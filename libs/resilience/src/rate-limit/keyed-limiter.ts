@@ -16,18 +16,19 @@ export const defaultKeyedLimiterOptions = Object.freeze({ maxKeys: 100_000 } sat
   KeyedLimiterOptions<never>
 >);
 
-/** How many keys are looked at for each that is new. More than one, so that keys that are done are fewer than new ones. */
-const lookedAt = 4;
+/** How many keys are looked at for one that is idle when a new one comes. */
+const lookedAt = 8;
 
 /**
  * A limiter for each key, such as a user, an address or a method, in bounded memory.
  *
- * - At most `maxKeys` keys are kept. A key is forgotten only when its limiter is idle, as a new one would be: so no key
- *   ever gets more through than its limiter allows, whatever others do, and however many keys they make up.
- * - While `maxKeys` keys are not idle, those that are new share the limiter `overflow`: together they get what that lets
- *   through. Whoever holds all places (by using `maxKeys` keys again and again, before any is idle) can so crowd out new
- *   keys, but neither those that have a place nor the memory. Let a limiter for all calls stand before this one.
- * - Constant time: for each new key a few others are looked at, in turn, whether they can be forgotten.
+ * - At most `maxKeys` keys are kept. A key is forgotten only when there is no room for another one, and only when its
+ *   limiter is idle, as a new one would be: so no key that is kept gets more through than its limiter allows, whatever
+ *   others do, and however many keys they make up.
+ * - Keys that find no room, since no other is idle, share the limiter `overflow`: together they get what that lets
+ *   through. Whoever uses `maxKeys` keys again and again, before any is idle, so crowds out new keys, but neither those
+ *   that are kept nor the memory. Against that, let a limiter of all calls stand before this one.
+ * - Constant time: a new key has 8 others looked at in turn, so an idle one may be overlooked for `maxKeys / 8` new keys.
  */
 export class KeyedLimiter<K, L extends RateLimiter = RateLimiter> {
   readonly #create: () => L;
@@ -52,7 +53,12 @@ export class KeyedLimiter<K, L extends RateLimiter = RateLimiter> {
 
   /** Asks the limiter of `key`; see {@link RateLimiter.tryAcquire}. */
   tryAcquire(key: K, cost?: number): number {
-    return (this.#limiters.get(key) ?? this.#admit(key)).tryAcquire(cost);
+    return this.limiterOf(key).tryAcquire(cost);
+  }
+
+  /** The limiter of `key`, or the shared one: for what only its kind can do. It is good for now, not to be kept. */
+  limiterOf(key: K): L {
+    return this.#limiters.get(key) ?? this.#admit(key);
   }
 
   /** Visits every limiter that is kept, and the shared one, to change its options. Those made later are up to `create`. */
@@ -62,22 +68,25 @@ export class KeyedLimiter<K, L extends RateLimiter = RateLimiter> {
   }
 
   #admit(key: K): L {
-    this.#forgetSome();
-    if (this.#limiters.size >= this.#maxKeys) return this.#overflow;
+    if (this.#limiters.size >= this.#maxKeys && !this.#forgetOne()) return this.#overflow;
     const limiter = this.#create();
     this.#limiters.set(key, limiter);
     return limiter;
   }
 
-  #forgetSome(): void {
+  /** Forgets the next key that is idle, if that is near. */
+  #forgetOne(): boolean {
     for (let looked = 0; looked < lookedAt; looked += 1) {
       const { done, value } = this.#hand.next();
       if (done === true) {
         this.#hand = this.#limiters.entries();
-        return;
+        continue;
       }
       const [key, limiter] = value;
-      if (limiter.isIdle()) this.#limiters.delete(key);
+      if (!limiter.isIdle()) continue;
+      this.#limiters.delete(key);
+      return true;
     }
+    return false;
   }
 }
