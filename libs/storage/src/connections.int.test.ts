@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createContext, isAppError, runWithContext } from "@shoal/kernel";
+import { createContext, isAppError, type Priority, runWithContext } from "@shoal/kernel";
 import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines } from "@shoal/testkit";
 import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
@@ -208,8 +208,8 @@ for (const engine of storageEngines) {
     const database = open(t, url, { maxConnections: 1, highWater: 3, lowWater: 1 });
     const admit = admission(database);
     let admitted = 0;
-    const call = () =>
-      admit(undefined, async () => {
+    const call = (priority: Priority = "default") =>
+      admit({ priority }, async () => {
         admitted += 1;
       });
     const holder = await hold(database);
@@ -219,11 +219,14 @@ for (const engine of storageEngines) {
     waiting.push(ask(database));
     await until(() => database.stats.waiting === 2);
     await assert.rejects(call(), busy);
+    await assert.rejects(call("sheddable"), busy);
     assert.equal(admitted, 1);
+    await call("critical");
+    assert.equal(admitted, 2);
     await holder.end();
     await Promise.all(waiting);
     await call();
-    assert.equal(admitted, 2);
+    assert.equal(admitted, 3);
   });
 
   it("says who keeps a connection for long", async (t, url) => {

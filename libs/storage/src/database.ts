@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { requireInteger } from "@shoal/kernel";
+import { type Priority, requireInteger } from "@shoal/kernel";
 import { type Borrower, defaultPoolOptions, type PoolOptions, type PoolStats, Watermarks } from "@shoal/pool";
 import { Kysely, type Transaction } from "kysely";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
@@ -128,11 +128,12 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
 
 /**
  * The layer of a server that refuses calls (`exhausted`, `DATABASE_BUSY`) while a database is busy: what has begun gets on,
- * and what has not learns at once when to come again, where it would fail late in a queue that is too long.
+ * and what has not learns at once when to come again, where it would fail late in a queue that is too long. Critical calls
+ * are let through, and queue: there should be few of them.
  */
 export function admission(database: Pick<Database<unknown>, "isBusy">) {
-  return async (_call: unknown, next: () => Promise<void>): Promise<void> => {
-    if (database.isBusy) throw databaseBusy();
+  return async ({ priority }: { readonly priority: Priority }, next: () => Promise<void>): Promise<void> => {
+    if (database.isBusy && priority !== "critical") throw databaseBusy();
     await next();
   };
 }
