@@ -48,21 +48,22 @@ export interface CpuPool<T, R> {
   /**
    * Has a thread do `task`, and answers what the worker's function answers. Rejects with what that throws, with a
    * {@link QueueFullError} where `maxQueued` tasks wait already, a {@link WaitTimeoutError} when `timeoutMs` is over (queue
-   * and work together), the signal's reason when that aborts, and a {@link ClosedError} after `close` or `shutdown`. A task
-   * that is left while it runs takes its thread with it: computing cannot be interrupted otherwise. So does one that ends or
-   * breaks its thread. Another thread is started then.
+   * and work together), the signal's reason when that aborts, a {@link ClosedError} after `close` or `terminate`, and the
+   * reason for which no thread could be started, such as a worker that cannot be loaded. A task that is left while it runs
+   * takes its thread with it: computing cannot be interrupted otherwise. So does one that ends or breaks its thread. Another
+   * thread is started then.
    */
   run(task: T, options?: CpuTaskOptions): Promise<R>;
   /** Refuses what comes, does all that is left, and ends the threads. May be called again. */
   close(): Promise<void>;
-  /**
-   * Refuses what comes and what is queued, ends the threads at once, what they were doing as well, and waits for that, for
-   * `graceMs` at most (a number from 0, or `Infinity`). Answers how many tasks were still at work after that.
-   */
-  shutdown(graceMs: number): Promise<number>;
+  /** Refuses what comes, what is queued and what is being done, and ends the threads at once. May be called again. */
+  terminate(): Promise<void>;
 }
 
-/** A pool of threads (those of piscina) that run one worker. Rejects with a `RangeError` for options out of range. */
+/**
+ * A pool of threads (those of piscina) that run one worker. Rejects with a `RangeError` for options out of range. What breaks
+ * a thread that has no task, such as a timer that a worker has left, becomes a warning of the process.
+ */
 export async function createCpuPool<T, R>(options: CpuPoolOptions): Promise<CpuPool<T, R>> {
   const { worker, threads, maxQueued, idleMs, timers } = { ...defaultCpuPoolOptions, ...options };
   requireInteger("threads", threads, 1);
@@ -78,6 +79,26 @@ export async function createCpuPool<T, R>(options: CpuPoolOptions): Promise<CpuP
   });
   // Who waits and for how long is decided here: piscina never gets more than its threads can do.
   const workers = new WorkerPool({ workers: threads, maxQueued, timers });
+  const tasks = new Set<AbortController>();
+  piscina.on("error", (error: Error) => {
+    process.emitWarning(error);
+    // Tasks that still stand in piscina's queue wait for a thread that has not come up, and would for ever; they are those
+    // that came last.
+    for (const task of [...tasks].reverse()) if (piscina.queueSize > 0) task.abort(error);
+  });
+  const run = async (task: T, transfer: readonly Transferable[], signal: AbortSignal): Promise<R> => {
+    const controller = new AbortController();
+    const ended = AbortSignal.any([signal, controller.signal]);
+    tasks.add(controller);
+    try {
+      return await piscina.run(task, { signal: ended, transferList: [...transfer] });
+    } catch (error) {
+      ended.throwIfAborted();
+      throw error;
+    } finally {
+      tasks.delete(controller);
+    }
+  };
   return {
     get running() {
       return workers.running;
@@ -85,16 +106,14 @@ export async function createCpuPool<T, R>(options: CpuPoolOptions): Promise<CpuP
     get queued() {
       return workers.queued;
     },
-    run: (task, { transfer = [], ...wait } = {}) =>
-      workers.run((signal) => piscina.run(task, { signal, transferList: [...transfer] }), wait),
+    run: (task, { transfer = [], ...wait } = {}) => workers.run((signal) => run(task, transfer, signal), wait),
     close: async () => {
       await workers.close();
-      await piscina.close();
-    },
-    shutdown: async (graceMs) => {
-      const left = await workers.shutdown(graceMs);
       await piscina.destroy();
-      return left;
+    },
+    terminate: async () => {
+      await workers.shutdown(Number.POSITIVE_INFINITY);
+      await piscina.destroy();
     },
   };
 }
