@@ -35,21 +35,30 @@ const fall = 0.3;
 /** … and what is slower while there is little to do, so that this says how fast the work is. */
 const rise = 0.05;
 
-/** How fast it follows what a probe has found to be slower. */
-const probedRise = 0.25;
-
 /** How much of the way to where it should be the limit goes in a window. */
 const smoothing = 0.3;
 
 /** A window changes the limit by this factor at most. */
 const lowestGradient = 0.5;
 
-/** What a probe leaves of the limit. */
+/** What each step of a probe leaves of the limit. */
 const probedPart = 0.5;
 
-/** The latency of one kind of call: the usual one, and the sum of this window's. */
+/** Calls that take at most so many times as long as usual in a probe show that the usual latency is known. */
+const confirmed = 1.1;
+
+/** With half as many at once, calls are faster than this while they wait for each other: a half where they did nothing else. */
+const waitingRatio = 0.75;
+
+/** A step of a probe begins to count after so many latencies: until then calls end that began before it. */
+const settlingLatencies = 3;
+
+/** What lies between two probes takes this many times as long as the first of them did, or longer. */
+const probeRest = 10;
+
+/** The latency of one kind of call: the usual one, if it is known, and what has been seen since that was learned from last. */
 interface Kind {
-  usualMs: number;
+  usualMs: number | undefined;
   sumMs: number;
   count: number;
 }
@@ -59,22 +68,38 @@ interface Kind {
  * others. After Netflix's gradient limit (github.com/Netflix/concurrency-limits) and Envoy's, with two differences. The
  * latency is compared with what is usual for calls of the same kind, so that it matters little what is called. And the
  * usual latency is never learned from calls at the limit, for there they wait: it falls at once, rises while the limit is
- * far away, and when the limit is reached for long, half of it is tried for a moment, which shows what a call takes then.
+ * far away, and when the limit is reached for long, or for the first time, half of it is tried for a moment. Where that
+ * makes calls as much faster as if they had only waited for each other, half of that is tried, and so on: what calls take
+ * where it makes them faster no more is usual from then on.
  *
- * States: measuring → (long at its limit) settling, at half of it → probing → measuring.
+ * States: starting → measuring → (long at its limit) settling, at half of it → probing → settling, at half of that, or
+ * measuring.
  */
 export class GradientLimit {
   readonly #options: GradientLimitOptions;
   readonly #now: () => number;
   readonly #kinds = new Map<string, Kind>();
-  #state: "measuring" | "settling" | "probing" = "measuring";
+  #state: "starting" | "measuring" | "settling" | "probing" = "starting";
   #limit: number;
-  #windowFrom: number;
+  /** What this window has seen: of calls whose usual latency is known, what they took, and should have taken. */
+  #tookMs = 0;
+  #usualMs = 0;
   #samples = 0;
+  #sumMs = 0;
   #highest = 0;
   #isReached = false;
+  #mayGrow = true;
+  #windowFrom: number;
   /** Since when each window has reached the limit. */
   #reachedFrom: number | undefined;
+  /** Whether a probe has ever found the usual latency. */
+  #isProven = false;
+  /** The probe's limit, when it began, and how many times as long as usual calls took with twice as many. */
+  #probed = 0;
+  #probeFrom = 0;
+  #slownessAbove = 1;
+  /** How long the last probe took. */
+  #probeMs = 0;
 
   /** `now`: milliseconds that never go back. Throws a `RangeError` for options out of range. */
   constructor(options: Partial<GradientLimitOptions> = {}, now: () => number = () => performance.now()) {
@@ -87,8 +112,8 @@ export class GradientLimit {
 
   /** How many calls may be at work now: a whole number. */
   get limit(): number {
-    const limit = this.#state === "measuring" ? this.#limit : this.#limit * probedPart;
-    return Math.max(this.#options.minLimit, Math.floor(limit));
+    const isProbe = this.#state === "settling" || this.#state === "probing";
+    return Math.floor(isProbe ? this.#probed : this.#limit);
   }
 
   /** There was no room for a call. */
@@ -102,77 +127,142 @@ export class GradientLimit {
    */
   sample(kind: string, latencyMs: number, atWork: number): void {
     const known = this.#kinds.get(kind);
-    if (known === undefined) this.#kinds.set(kind, { usualMs: Number.NaN, sumMs: latencyMs, count: 1 });
+    if (known === undefined) this.#kinds.set(kind, { usualMs: undefined, sumMs: latencyMs, count: 1 });
     else {
       known.sumMs += latencyMs;
       known.count += 1;
+      if (known.usualMs !== undefined) {
+        this.#tookMs += latencyMs;
+        this.#usualMs += known.usualMs;
+      }
     }
     this.#samples += 1;
+    this.#sumMs += latencyMs;
     if (atWork > this.#highest) this.#highest = atWork;
-    if (this.#samples >= this.#options.minSamples && this.#now() - this.#windowFrom >= this.#options.windowMs)
+    if (this.#samples >= this.#options.minSamples && this.#now() - this.#windowFrom >= this.#windowMs())
       this.#endWindow();
   }
 
-  /** Something else than latency says that there is too much at work: a tenth less. */
+  /** Something else than latency says that there is too much at work: a tenth less, and no more in this window. */
   backOff(): void {
     this.#limit = Math.max(this.#options.minLimit, this.#limit * 0.9);
+    this.#probed = Math.min(this.#probed, this.#limit);
+    this.#mayGrow = false;
+  }
+
+  #windowMs(): number {
+    const { windowMs } = this.#options;
+    const isUnsettled = this.#state === "starting" || this.#state === "settling";
+    return isUnsettled ? Math.max(windowMs, (settlingLatencies * this.#sumMs) / this.#samples) : windowMs;
   }
 
   #endWindow(): void {
     const now = this.#now();
-    const isReached = this.#isReached;
-    if (this.#state === "measuring") this.#adapt(isReached);
-    else if (this.#state === "settling") this.#state = "probing";
+    if (this.#state === "measuring") this.#adapt(now);
+    else if (this.#state === "probing") this.#judge(now);
     else {
-      this.#learn(fall, probedRise);
-      this.#state = "measuring";
-      this.#reachedFrom = now;
+      // Of calls that began together, the short ones end first: they say too little.
+      this.#state = this.#state === "starting" ? "measuring" : "probing";
+      this.#forget();
     }
-    if (!isReached) this.#reachedFrom = undefined;
-    else if (this.#reachedFrom === undefined) this.#reachedFrom = now;
-    else if (this.#state === "measuring" && now - this.#reachedFrom >= this.#options.probeIntervalMs)
-      this.#state = "settling";
     this.#windowFrom = now;
+    this.#tookMs = 0;
+    this.#usualMs = 0;
     this.#samples = 0;
+    this.#sumMs = 0;
     this.#highest = 0;
     this.#isReached = false;
+    this.#mayGrow = true;
+  }
+
+  #adapt(now: number): void {
+    const isReached = this.#isReached;
+    const slowness = this.#slowness();
+    this.#learn(!isReached && this.#highest < this.#limit / 2 ? rise : 0);
+    this.#move(slowness);
+    if (!isReached) this.#reachedFrom = undefined;
+    else this.#reachedFrom ??= now;
+    if (this.#reachedFrom === undefined) return;
+    const restMs = this.#isProven ? Math.max(this.#options.probeIntervalMs, probeRest * this.#probeMs) : 0;
+    if (now - this.#reachedFrom < restMs) return;
+    this.#probeFrom = now;
+    this.#probed = this.#limit;
+    this.#stepDown(slowness);
+  }
+
+  #move(slowness: number): void {
+    const { tolerance, minLimit, maxLimit } = this.#options;
+    // Above 1 while more calls at once do not make them slower.
+    const gradient = Math.max(lowestGradient, Math.min(tolerance, tolerance / slowness));
+    // The root lets it grow from anywhere.
+    const target = this.#limit * gradient + Math.sqrt(this.#limit);
+    // More than anybody has asked for says nothing.
+    const mayGrow = this.#mayGrow && (this.#isReached || this.#highest >= this.#limit);
+    if (target > this.#limit && !mayGrow) return;
+    const next = this.#limit + smoothing * (target - this.#limit);
+    this.#limit = Math.min(maxLimit, Math.max(minLimit, next));
+  }
+
+  /** Tries half of what is tried now; `slowness` is what it makes of the calls. */
+  #stepDown(slowness: number): void {
+    this.#slownessAbove = slowness;
+    this.#probed = Math.max(this.#options.minLimit, this.#probed * probedPart);
+    this.#state = "settling";
+    this.#forget();
+  }
+
+  /** What a step of a probe has shown. */
+  #judge(now: number): void {
+    const slowness = this.#slowness();
+    // Fewer calls than it lets in say nothing of it.
+    if (this.#isReached && !(this.#isProven && slowness <= confirmed)) {
+      if (slowness < waitingRatio * this.#slownessAbove && this.#probed > this.#options.minLimit) {
+        this.#stepDown(slowness);
+        return;
+      }
+      this.#learnAll(slowness);
+      this.#isProven = true;
+      // With twice as many calls did not wait, or little, and with four times as many they did.
+      this.#limit = Math.max(this.#options.minLimit, Math.min(this.#limit, this.#probed / probedPart ** 2));
+    }
+    this.#state = "measuring";
+    this.#probeMs = now - this.#probeFrom;
+    this.#reachedFrom = now;
+    this.#forget();
+  }
+
+  /** How many times as long as usual the calls of this window took. */
+  #slowness(): number {
+    return this.#usualMs > 0 ? this.#tookMs / this.#usualMs : 1;
+  }
+
+  /** Learns from kinds of which enough was seen: `up` is how much of what is slower. */
+  #learn(up: number): void {
     for (const kind of this.#kinds.values()) {
+      const { usualMs, sumMs, count } = kind;
+      if (count === 0 || (usualMs !== undefined && count < this.#options.minSamples)) continue;
+      const meanMs = sumMs / count;
+      if (usualMs === undefined) kind.usualMs = meanMs;
+      else if (meanMs > usualMs) kind.usualMs += up * (meanMs - usualMs);
+      // Less than chance may do is not believed: what falls by chance, again and again, would not rise by it.
+      else if (meanMs < usualMs * (1 - 1 / Math.sqrt(count))) kind.usualMs += fall * (meanMs - usualMs);
       kind.sumMs = 0;
       kind.count = 0;
     }
   }
 
-  #adapt(isReached: boolean): void {
-    const isIdle = !isReached && this.#highest < this.#limit / 2;
-    this.#learn(fall, isIdle ? rise : 0);
-    const { tolerance, minLimit, maxLimit } = this.#options;
-    // Above 1 while more calls at once do not make them slower.
-    const gradient = Math.max(lowestGradient, Math.min(tolerance, tolerance / this.#slowness()));
-    // The root lets it grow from anywhere.
-    const target = this.#limit * gradient + Math.sqrt(this.#limit);
-    // More than anybody has asked for says nothing.
-    if (target > this.#limit && !isReached && this.#highest < this.#limit) return;
-    const next = this.#limit + smoothing * (target - this.#limit);
-    this.#limit = Math.min(maxLimit, Math.max(minLimit, next));
+  /** Learns what the calls of this window took, as a whole where there were few of a kind. */
+  #learnAll(slowness: number): void {
+    for (const kind of this.#kinds.values())
+      if (kind.usualMs === undefined || kind.count >= this.#options.minSamples) {
+        if (kind.count > 0) kind.usualMs = kind.sumMs / kind.count;
+      } else kind.usualMs *= slowness;
   }
 
-  /** How many times as long as usual the calls of this window took. */
-  #slowness(): number {
-    let took = 0;
-    let usual = 0;
-    for (const { usualMs, sumMs, count } of this.#kinds.values()) {
-      took += sumMs;
-      usual += usualMs * count;
-    }
-    return usual > 0 ? took / usual : 1;
-  }
-
-  #learn(down: number, up: number): void {
+  #forget(): void {
     for (const kind of this.#kinds.values()) {
-      if (kind.count === 0) continue;
-      const meanMs = kind.sumMs / kind.count;
-      if (Number.isNaN(kind.usualMs)) kind.usualMs = meanMs;
-      else kind.usualMs += (meanMs < kind.usualMs ? down : up) * (meanMs - kind.usualMs);
+      kind.sumMs = 0;
+      kind.count = 0;
     }
   }
 }
