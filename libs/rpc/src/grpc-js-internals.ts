@@ -4,6 +4,7 @@ import {
   type Http2Server,
   constants as http2,
   type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
 import { type experimental, type Server, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
@@ -33,16 +34,22 @@ export function tuneHttp2(server: Server, maxMetadataBytes: number): void {
 }
 
 /**
- * Calls `check` with the headers of each call before grpc-js reads them. It may change them, and answer the HTTP status that
+ * Calls `check` with the headers of each call before grpc-js reads them. It may change them, and answer the headers that
  * the call is refused with.
  */
-export function onRequestHeaders(server: Server, check: (headers: IncomingHttpHeaders) => number | undefined): void {
+export function onRequestHeaders(
+  server: Server,
+  check: (headers: IncomingHttpHeaders) => OutgoingHttpHeaders | undefined,
+): void {
   type VerifyContentType = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean;
   const internals = server as unknown as { _verifyContentType: VerifyContentType };
   internals._verifyContentType = (stream, headers) => {
     const refusal = check(headers);
-    if (refusal !== undefined) stream.respond({ ":status": refusal }, { endStream: true });
-    return refusal === undefined;
+    if (refusal === undefined) return true;
+    stream.respond(refusal, { endStream: true });
+    // What comes of its request is dropped, or the stream would stay.
+    stream.resume();
+    return false;
   };
 }
 

@@ -148,7 +148,22 @@ export function policiesOf(service: DescService, overrides: PolicyOverrides = {}
   return known;
 }
 
-/** The most that any of `policies` allows: grpc-js has one limit a channel or server. */
+/**
+ * The most that any of `policies` allows: grpc-js has one limit a channel or server, which stays as it begins. Throws an
+ * `Error` that names the method for more than `most`, what it began with.
+ */
+export function requireWithin(
+  policies: ReadonlyMap<string, MethodPolicy>,
+  limit: "maxRequestBytes" | "maxResponseBytes",
+  most: number | undefined,
+): number {
+  for (const [path, policy] of policies)
+    if (policy[limit] > (most ?? Number.POSITIVE_INFINITY))
+      throw new Error(`${path}: ${limit} cannot be raised above ${most} while it runs; restart it for that`);
+  return most ?? largest(policies, limit);
+}
+
+/** The most that any of `policies` allows. */
 export function largest(
   policies: ReadonlyMap<string, MethodPolicy>,
   limit: "maxRequestBytes" | "maxResponseBytes",

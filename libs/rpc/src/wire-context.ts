@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http2";
 import type { Metadata } from "@grpc/grpc-js";
 import { type CallContext, newId, type Priority } from "@shoal/kernel";
 
@@ -36,7 +37,7 @@ export class ReceivedContext implements Omit<CallContext, "deadline" | "signal" 
   }
 
   get priority(): Priority {
-    return (this.#read(keys.priority, /^(critical|default|sheddable)$/) as Priority | undefined) ?? this.#fallback;
+    return (this.#read(keys.priority, priorities) as Priority | undefined) ?? this.#fallback;
   }
 
   get baggage(): ReadonlyMap<string, string> {
@@ -56,6 +57,14 @@ export class ReceivedContext implements Omit<CallContext, "deadline" | "signal" 
     const [value] = this.#metadata.get(key);
     return typeof value === "string" && pattern.test(value) ? value : undefined;
   }
+}
+
+const priorities = /^(critical|default|sheddable)$/;
+
+/** The priority that a caller has sent, or `undefined`. */
+export function priorityIn(headers: IncomingHttpHeaders): Priority | undefined {
+  const value = headers[keys.priority];
+  return typeof value === "string" && priorities.test(value) ? (value as Priority) : undefined;
 }
 
 /** The id of the trace that a W3C `traceparent` stands in. */

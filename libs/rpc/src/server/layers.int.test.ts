@@ -64,6 +64,7 @@ test("a server's layers stand in one order, and those with nothing to do are lef
     "deadline",
     "capacity",
     "identity",
+    "rate limits",
     "admission",
     "audit",
     "middleware 2",

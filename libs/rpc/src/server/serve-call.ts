@@ -39,7 +39,7 @@ export async function serveCall(
     // A layer may have ended the call while its handler was at work: that is over too.
     call.abort(error instanceof AppError ? error : callFailed());
   } finally {
-    if (!call.entered) call.permit?.release();
+    if (!call.entered) call.permit?.release(false);
   }
 }
 
@@ -79,10 +79,12 @@ export async function callHandler(call: ServedCall, handler: AnyHandler): Promis
   // The layers may have taken their time.
   if (call.abortReason !== undefined) throw call.abortReason;
   call.entered = true;
+  let done = false;
   try {
     await work(call, handler);
+    done = true;
   } finally {
-    call.permit?.release();
+    call.permit?.release(done || hasTimedOut(call));
   }
 }
 
@@ -113,6 +115,10 @@ async function answerMany(call: ServedCall, responses: ReturnType<AnyHandler>): 
     // To go on would have the handler look for more that nobody takes; to leave closes it.
     if (hasEnded(call)) return;
   }
+}
+
+function hasTimedOut({ abortReason }: ServedCall): boolean {
+  return abortReason?.kind === "timeout";
 }
 
 function hasEnded({ abortReason, finished, stream }: ServedCall): boolean {

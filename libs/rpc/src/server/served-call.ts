@@ -1,6 +1,7 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Metadata, type status } from "@grpc/grpc-js";
 import { AppError, type Identity } from "@shoal/kernel";
+import type { LivePolicy } from "../live-policies.ts";
 import { requireSendable } from "../metadata.ts";
 import type { ContextKey } from "../middleware.ts";
 import type { MethodPolicy } from "../policy.ts";
@@ -24,7 +25,7 @@ export interface ServedMethod {
   readonly method: DescMethod;
   /** `/package.Service/Method`. */
   readonly path: string;
-  readonly policy: MethodPolicy;
+  readonly policy: LivePolicy;
 }
 
 /**
@@ -43,8 +44,8 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
   identity: Identity | undefined = undefined;
   /** Whether the handler has been called. */
   entered = false;
-  /** Given back when the call's work is done. */
-  permit: { release(): void } | undefined;
+  /** Given back when the call's work is over; `done`: as it should, or for want of time. */
+  permit: { release(done: boolean): void } | undefined;
   requestLooks: readonly Look[] = none;
   responseLooks: readonly Look[] = none;
   /** The one answer in bytes, until it is known that the call succeeds. */
@@ -59,10 +60,10 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
   #values: Map<ContextKey<unknown>, unknown> | undefined;
 
   constructor({ method, path, policy }: ServedMethod, stream: ServerStream, draining: AbortSignal) {
-    super(stream.metadata, policy.priority);
+    super(stream.metadata, policy.current.priority);
     this.method = method;
     this.path = path;
-    this.policy = policy;
+    this.policy = policy.current;
     this.stream = stream;
     this.draining = draining;
     this.deadline = stream.deadline;

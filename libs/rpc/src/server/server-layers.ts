@@ -1,8 +1,11 @@
 import type { Message } from "@bufbuild/protobuf";
 import { AppError, type Identity } from "@shoal/kernel";
+import type { LoadShedder } from "@shoal/resilience";
 import type { Layer, Middleware } from "../middleware.ts";
 import { requireValid } from "../validation.ts";
+import { capacity } from "./capacity.ts";
 import type { HandlerContext } from "./handlers.ts";
+import { rateLimits } from "./rate-limits.ts";
 import type { OnCallEnd } from "./serve-call.ts";
 import type { ServedCall } from "./served-call.ts";
 import { callEnded } from "./served-call.ts";
@@ -29,6 +32,11 @@ export interface ServerLayerOptions {
   readonly middleware?: readonly ServerMiddleware[];
   /** Calls at work at once, of all connections together, 1 to 1,000,000. More are refused at once. */
   readonly maxRunningCalls?: number;
+  /**
+   * Refuses what there is no time for, the lowest priorities first; see `ProcessShedder` of `@shoal/resilience`. Not set:
+   * nothing. It stays the caller's, who stops it after the server.
+   */
+  readonly shedder?: LoadShedder | undefined;
 }
 
 /**
@@ -39,20 +47,22 @@ export interface ServerLayerOptions {
  *  1. telemetry *   sees the call and its error
  *  2. errors *      makes the caller's reason of whatever a call fails with that has ended already
  *  3. deadline *    does not begin what would come too late
- *  4. capacity      bounds the calls at work
+ *  4. capacity      bounds the calls at work, and sheds load
  *  5. identity      finds out who is calling, and whether the contract lets them
- *  6. admission     refuses what there is no room for
- *  7. middleware    what the service adds
- *  8. validation *  checks each request against the contract's rules
+ *  6. rate limits   keeps the calls within the contract's rate limits
+ *  7. admission     refuses what there is no room for
+ *  8. middleware    what the service adds
+ *  9. validation *  checks each request against the contract's rules
  */
 export function serverLayers(options: ServerLayerOptions): readonly Layer<HandlerContext>[] {
-  const { errorDomain, telemetry, identify, admission, middleware = [], maxRunningCalls } = options;
+  const { errorDomain, telemetry, identify, admission, middleware = [], maxRunningCalls, shedder } = options;
   const layers: readonly (Layer<HandlerContext> | undefined)[] = [
     telemetry && { name: "telemetry", run: telemetry },
     { name: "errors", run: errors },
     { name: "deadline", run: deadline },
-    maxRunningCalls === undefined ? undefined : { name: "capacity", run: capacity(maxRunningCalls) },
+    maxRunningCalls === undefined ? undefined : { name: "capacity", run: capacity(maxRunningCalls, shedder) },
     identify && { name: "identity", run: identity(identify) },
+    maxRunningCalls === undefined ? undefined : { name: "rate limits", run: rateLimits() },
     admission && { name: "admission", run: admission },
     ...middleware.map((run, n) => ({ name: run.name || `middleware ${n + 1}`, run })),
     { name: "validation", run: validation(errorDomain) },
@@ -75,31 +85,6 @@ const errors: ServerMiddleware = (context, next) => {
 
 const deadline: ServerMiddleware = (context, next) =>
   Date.now() >= context.deadline ? Promise.reject(callEnded(context)) : next();
-
-function capacity(maxRunningCalls: number): ServerMiddleware {
-  let running = 0;
-  const permit = {
-    release: () => {
-      running -= 1;
-    },
-  };
-  return (context, next) => {
-    if (running >= maxRunningCalls) return Promise.reject(tooManyCalls(maxRunningCalls));
-    running += 1;
-    (context as ServedCall).permit = permit;
-    return next();
-  };
-}
-
-function tooManyCalls(maxRunningCalls: number): AppError {
-  return new AppError({
-    kind: "exhausted",
-    reason: "TOO_MANY_CALLS",
-    domain: "shoal.rpc",
-    message: `the server works on ${maxRunningCalls} calls already; try again in a moment`,
-    retryAfterMs: 100,
-  });
-}
 
 function identity(identify: NonNullable<ServerLayerOptions["identify"]>): ServerMiddleware {
   return async (context, next) => {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http2";
 import { setImmediate as turn } from "node:timers/promises";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ChannelOptions, Server, type ServerInterceptingCall, type ServiceDefinition } from "@grpc/grpc-js";
@@ -6,16 +7,11 @@ import { requireChannelOptions } from "../channel-options.ts";
 import { methodDefinition } from "../codec.ts";
 import { serverDraining } from "../errors.ts";
 import { onListener, onRequestHeaders, tuneHttp2 } from "../grpc-js-internals.ts";
+import { type LivePolicies, type LivePolicy, livePolicies } from "../live-policies.ts";
 import { compose } from "../middleware.ts";
-import {
-  defaultMethodPolicy,
-  largest,
-  type MethodPolicy,
-  type PolicyOverrides,
-  pathOf,
-  policiesOf,
-} from "../policy.ts";
+import { defaultMethodPolicy, type MethodPolicy, type PolicyOverrides, pathOf, requireWithin } from "../policy.ts";
 import { Connections } from "./connections.ts";
+import { earlyRefusal, type OnRefused } from "./early-refusal.ts";
 import type { AnyHandler, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
 import { type ListenAddress, listen } from "./listen.ts";
@@ -30,8 +26,10 @@ import { ServerStream } from "./server-stream.ts";
 export interface ServerOptions extends ServerLayerOptions {
   /** The services, from {@link implement}. */
   readonly services: readonly ServiceImplementation[];
-  /** What this deployment sets otherwise than the contracts. */
-  readonly policies?: PolicyOverrides;
+  /** What this deployment sets otherwise than the contracts, for good or as it may change. */
+  readonly policies?: PolicyOverrides | LivePolicies;
+  /** Told of each call that the shedder refuses by its headers: no layer sees it, nor does `onCallEnd`. Must not throw. */
+  readonly onRefused?: OnRefused;
   /** Calls at once on one connection, 1 to 1,000,000. */
   readonly maxStreamsPerConnection?: number;
   /** The most metadata that a call may bring, as HTTP/2 counts it (32 bytes an entry more), 1 KiB to 1 MiB. */
@@ -97,14 +95,21 @@ export function createServer(options: ServerOptions): RpcServer {
     ...createReflection([...all.services.map(({ service }) => service), health.implementation.service]),
   ];
   const implementations = [...all.services, ...ownServices];
-  const policies = new Map(implementations.flatMap(({ service }) => [...policiesOf(service, all.policies)]));
-  requireOpen(policies, all.identify === undefined ? implementations : ownServices);
+  const guarded = all.identify === undefined ? implementations : ownServices;
+  let maxRequestBytes: number | undefined;
+  const table = livePolicies(all.policies).use(
+    implementations.map(({ service }) => service),
+    (policies) => {
+      requireOpen(policies, guarded);
+      maxRequestBytes = requireWithin(policies, "maxRequestBytes", maxRequestBytes);
+    },
+  );
 
   const draining = new AbortController();
   const running = new Set<ServedCall>();
   const serve = new Map<string, Serve>();
   const server = new Server({
-    "grpc.max_receive_message_length": largest(policies, "maxRequestBytes"),
+    "grpc.max_receive_message_length": maxRequestBytes ?? 0,
     "grpc.max_concurrent_streams": all.maxStreamsPerConnection,
     "grpc.enable_channelz": 0,
     "grpc.keepalive_time_ms": all.keepaliveMs,
@@ -121,7 +126,7 @@ export function createServer(options: ServerOptions): RpcServer {
   const connections = new Connections();
   tuneHttp2(server, all.maxMetadataBytes);
   onListener(server, (listener) => connections.add(listener));
-  onRequestHeaders(server, tidyRequestHeaders);
+  onRequestHeaders(server, checkOf(all, table.policies));
 
   const { errorDomain, onCallEnd, telemetry } = all;
   const layers = serverLayers(all);
@@ -131,7 +136,7 @@ export function createServer(options: ServerOptions): RpcServer {
     server.addService(definitionOf(implementation), {});
     for (const [method, handler] of methodsOf(implementation)) {
       const path = pathOf(method);
-      const served = { method, path, policy: policies.get(path) ?? defaultMethodPolicy };
+      const served = { method, path, policy: table.policies.get(path) ?? { current: defaultMethodPolicy } };
       const run = compose(
         around.map((layer) => layer.run),
         (context) => callHandler(context as ServedCall, handler),
@@ -192,6 +197,7 @@ export function createServer(options: ServerOptions): RpcServer {
       drained ??= endServing(deregister);
       if (!(await within(graceMs, drained))) forced ??= force(drained);
       await forced;
+      table.close();
       server.forceShutdown();
       return { forced: forced !== undefined };
     },
@@ -200,6 +206,14 @@ export function createServer(options: ServerOptions): RpcServer {
 
 function listenedTooLate(): Error {
   return new Error("the server drains, and listens no more");
+}
+
+/** What is looked at of each call before it is made. Health and reflection are never refused. */
+function checkOf({ services, shedder, onRefused }: ServerOptions, all: ReadonlyMap<string, LivePolicy>) {
+  if (shedder === undefined) return tidyRequestHeaders;
+  const own = services.flatMap(({ service }) => service.methods.map(pathOf));
+  const refusal = earlyRefusal(shedder, new Map([...all].filter(([path]) => own.includes(path))), onRefused);
+  return (headers: IncomingHttpHeaders) => tidyRequestHeaders(headers) ?? refusal(headers);
 }
 
 type Serve = (stream: ServerStream) => void;

@@ -69,7 +69,8 @@ async function measure(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, number>> {
   const path = "/shoal.echo.v1.EchoService/Echo";
-  const served = { method: EchoService.method.echo, path, policy: policiesOf(EchoService).get(path) as MethodPolicy };
+  const policy = { current: policiesOf(EchoService).get(path) as MethodPolicy };
+  const served = { method: EchoService.method.echo, path, policy };
   const metadata = new Metadata();
   metadata.set("x-request-id", "0190a000-0000-7000-8000-000000000001");
   metadata.set("x-shoal-priority", "default");
@@ -84,7 +85,7 @@ async function measure(
       for (let n = 0; n < calls; n += 1) {
         const call = new ServedCall(served, stream, draining);
         await runWithContext(call, () => run(call));
-        call.permit?.release();
+        call.permit?.release(true);
       }
       // The first rounds warm up.
       if (round >= 0) samples.get(name)?.push(((performance.now() - startedAt) / calls) * 1_000_000);

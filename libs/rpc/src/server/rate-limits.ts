@@ -1,0 +1,93 @@
+import {
+  KeyedLimiter,
+  LeakyBucket,
+  type RateLimiter,
+  rateLimited,
+  SlidingWindow,
+  TokenBucket,
+} from "@shoal/resilience";
+import type { RateLimitPolicy } from "../policy.ts";
+import type { HandlerContext } from "./handlers.ts";
+import type { ServerMiddleware } from "./server-layers.ts";
+
+/** Takes a call from what a limit allows; throws for one that is too much, and may let it wait. */
+type Limit = (context: HandlerContext) => void | Promise<void>;
+
+/**
+ * Keeps the calls of each method within the rate limits of its policy. They are counted from the first call on; a policy
+ * that changes its limits begins anew, and one that changes something else goes on.
+ */
+export function rateLimits(): ServerMiddleware {
+  const known = new WeakMap<readonly RateLimitPolicy[], readonly Limit[]>();
+  const limitsOf = (policies: readonly RateLimitPolicy[], path: string) => {
+    const limits = policies.map((policy) => limitOf(policy, path));
+    known.set(policies, limits);
+    return limits;
+  };
+  return (context, next) => {
+    const { rateLimits } = context.policy;
+    if (rateLimits.length === 0) return next();
+    return within(known.get(rateLimits) ?? limitsOf(rateLimits, context.path), context, next);
+  };
+}
+
+async function within(limits: readonly Limit[], context: HandlerContext, next: () => Promise<void>): Promise<void> {
+  for (const limit of limits) await limit(context);
+  await next();
+}
+
+function limitOf(policy: RateLimitPolicy, path: string): Limit {
+  const { key, algorithm, callsPerSecond: perSecond, burst } = policy;
+  const name = `${path} for ${whose[key]}`;
+  switch (algorithm) {
+    case "token_bucket":
+      return refusing(policy, name, () => new TokenBucket({ perSecond, burst }));
+    case "sliding_window": {
+      const windowMs = Math.max(1, Math.round((burst / perSecond) * 1_000));
+      return refusing(policy, name, () => new SlidingWindow({ limit: burst, windowMs }));
+    }
+    case "leaky_bucket": {
+      const create = () => new LeakyBucket({ name, perSecond, maxWaiting: burst });
+      const bucketOf = limiterFor(key, create);
+      return (context) =>
+        bucketOf(context).acquire({ signal: context.signal, timeoutMs: Math.max(0, context.deadline - Date.now()) });
+    }
+  }
+}
+
+/** Whose calls a limit counts together, for people. */
+const whose: Readonly<Record<RateLimitPolicy["key"], string>> = {
+  everybody: "everybody",
+  caller: "one caller",
+  address: "one address",
+};
+
+function refusing<L extends RateLimiter>({ key }: RateLimitPolicy, name: string, create: () => L): Limit {
+  const limiterOf = limiterFor(key, create);
+  return (context) => {
+    const waitMs = limiterOf(context).tryAcquire();
+    if (waitMs > 0) throw rateLimited(name, waitMs);
+  };
+}
+
+/** The limiter that a call is counted by. */
+function limiterFor<L extends RateLimiter>(
+  key: RateLimitPolicy["key"],
+  create: () => L,
+): (context: HandlerContext) => L {
+  if (key === "everybody") {
+    const limiter = create();
+    return () => limiter;
+  }
+  const limiters = new KeyedLimiter<string, L>({ create });
+  if (key === "address") return ({ peer }) => limiters.limiterOf(hostOf(peer.address));
+  // A known caller's name is not to be taken for an address.
+  return ({ identity, peer }) =>
+    limiters.limiterOf(identity === undefined ? hostOf(peer.address) : `caller ${identity.subject}`);
+}
+
+/** Each connection has a port of its own. */
+function hostOf(address: string): string {
+  const port = address.lastIndexOf(":");
+  return port < 0 ? address : address.slice(0, port);
+}
