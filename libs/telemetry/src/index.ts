@@ -1,1 +1,2 @@
+export { type CountedEvent, createEventCounter } from "./event-counter.ts";
 export { createLogger, type Logger, type LogLevel } from "./logger.ts";
