@@ -31,7 +31,7 @@ export {
 } from "./drivers/local/local-registry-server.ts";
 export { createStaticRegistry } from "./drivers/static/static-registry.ts";
 export type { ProblemListener } from "./errors.ts";
-export { setCallTraits } from "./grpc/call-traits.ts";
+export { type BalancedCall, type CallGuard, setCallTraits } from "./grpc/call-traits.ts";
 export { type ClientBalancing, clientBalancing, defaultClientBalancing } from "./grpc/client-balancing.ts";
 export { loadBalancingConfig, registerLoadBalancer } from "./grpc/load-balancer.ts";
 export { registerRegistryResolver, registryOption } from "./grpc/resolver.ts";

@@ -16,6 +16,9 @@ const overprovisioning = 1.4;
 /** Over how many calls what is typical is averaged. */
 const typicalCalls = 64;
 
+/** Whether an endpoint is to be chosen for a call. Must be quick, and do nothing. */
+export type Accepts = (endpoint: Endpoint) => boolean;
+
 /**
  * Chooses an endpoint for each call of one client, and learns from how the calls end.
  *
@@ -85,27 +88,50 @@ export class Balancer {
     this.#regroup();
   }
 
-  /** Chooses an endpoint for a call, which is in flight from now on. Undefined when none is ready. */
-  pick(call: CallTraits): PendingCall | undefined {
+  /**
+   * Chooses an endpoint for a call, which is in flight from now on; only one that `accepts` it, if that is given. Undefined
+   * when there is none among those that are ready and not ejected.
+   */
+  pick(call: CallTraits, accepts?: Accepts): PendingCall | undefined {
     const now = this.#now();
-    const probed = this.#ejection?.due(now);
+    const due = this.#ejection?.due(now);
+    const probed = due === undefined || accepts === undefined || accepts(due.endpoint) ? due : undefined;
     if (this.#isStale) this.#regroup();
-    const member = probed ?? this.#choose(call, now);
+    const member = probed ?? this.#choose(call, now, accepts);
     if (member === undefined) return undefined;
-    const pending = new PendingCall(this.#ledger, member, now, call.streaming);
-    member.endpoint.inFlight += 1;
-    if (!call.streaming) member.calls.add(pending);
+    const pending = this.#begin(call, member, now);
     if (member === probed) this.#ejection?.probing(member, pending);
     return pending;
   }
 
-  #choose(call: CallTraits, now: number): Member | undefined {
+  /**
+   * Chooses among those that are ejected, for a call that no other endpoint accepts: to try one of them is better than to
+   * fail. It is no probe. Undefined when none accepts it.
+   */
+  pickEjected(call: CallTraits, accepts: Accepts): PendingCall | undefined {
+    const out = this.#ready.filter((one) => this.#ejection?.isOut(one) === true && accepts(one.endpoint));
+    const [member] = out.toSorted(
+      (a, b) => Number(hasRoom(b)) - Number(hasRoom(a)) || a.endpoint.inFlight - b.endpoint.inFlight,
+    );
+    return member && this.#begin(call, member, this.#now());
+  }
+
+  #begin(call: CallTraits, member: Member, now: number): PendingCall {
+    const pending = new PendingCall(this.#ledger, member, now, call.streaming);
+    member.endpoint.inFlight += 1;
+    if (!call.streaming) member.calls.add(pending);
+    return pending;
+  }
+
+  #choose(call: CallTraits, now: number, accepts: Accepts | undefined): Member | undefined {
     const [first, second] = this.#staysNear(call) ? [this.#near, this.#far] : [this.#far, this.#near];
+    const isAccepted = accepts && ((member: Member) => accepts(member.endpoint));
+    const fits = accepts === undefined ? hasRoom : (member: Member) => hasRoom(member) && accepts(member.endpoint);
     return (
-      first.choose(call, now, true) ??
-      second.choose(call, now, true) ??
-      first.choose(call, now, false) ??
-      second.choose(call, now, false)
+      first.choose(call, now, fits) ??
+      second.choose(call, now, fits) ??
+      first.choose(call, now, isAccepted) ??
+      second.choose(call, now, isAccepted)
     );
   }
 
@@ -185,4 +211,8 @@ export class Balancer {
         return new ConsistentHash(this.#random);
     }
   }
+}
+
+function hasRoom({ endpoint }: Member): boolean {
+  return endpoint.hasRoom();
 }

@@ -1,11 +1,12 @@
 import { type ChannelOptions, experimental, Metadata, connectivityState as State, status } from "@grpc/grpc-js";
 import type { Lease } from "@shoal/pool";
+import type { BreakerPermit } from "@shoal/resilience";
 import { Balancer } from "../balancing/balancer.ts";
-import type { CallTraits, EndpointInit } from "../balancing/endpoint.ts";
+import type { CallTraits, Endpoint, EndpointInit } from "../balancing/endpoint.ts";
 import type { PendingCall } from "../balancing/pending-call.ts";
 import { subset } from "../balancing/subset.ts";
 import type { Instance } from "../registry.ts";
-import { callTraitsOf } from "./call-traits.ts";
+import { type BalancedCall, type CallGuard, callTraitsOf } from "./call-traits.ts";
 import type { ClientBalancing } from "./client-balancing.ts";
 import { ConnectedEndpoint } from "./connected-endpoint.ts";
 import type { Connection } from "./connection.ts";
@@ -23,6 +24,14 @@ const recountMs = 20;
 
 /** How often it is asked, while calls wait for room, whether servers allow more of them now, in milliseconds. */
 const refreshMs = 100;
+
+/** How many instances more are asked for leave once one has refused; those that surely refuse are not asked. */
+const maxRefusals = 4;
+
+/** What is supposed of a call of which nothing is noted. */
+const unary: CallTraits = Object.freeze({ streaming: false, hashKey: undefined });
+
+const noEndpoints: readonly Endpoint[] = [];
 
 /** Milliseconds since the epoch that never go back. */
 const now = () => performance.timeOrigin + performance.now();
@@ -123,24 +132,64 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   pick({ metadata }: experimental.PickArgs): experimental.PickResult {
     // First come, first served.
     if (this.#isPickingAgain ? this.#isFull : this.#waiting > 0) return this.#wait();
-    const call = this.#balancer?.pick(this.#traitsOf(metadata));
-    if (call === undefined) return this.#wait();
+    const noted = callTraitsOf(metadata);
+    const traits = this.#traitsOf(noted ?? unary, metadata);
+    const guard = noted?.guard;
+    let refusing = noEndpoints;
+    do {
+      const call = this.#choose(traits, noted, refusing);
+      if (call === undefined) break;
+      const permit = guard?.admit(call.endpoint);
+      if (guard === undefined || permit !== undefined) return this.#begin(call, noted, permit);
+      call.abandon();
+      refusing = [...refusing, call.endpoint];
+    } while (refusing.length <= maxRefusals);
+    if (noted === undefined || refusing.length === 0) return this.#wait();
+    noted.refusedForMs = this.#shortestRefusal(noted, refusing);
+    return refused;
+  }
+
+  /** Of the instances that are not known to refuse the call the best one, preferably one where it has not been. */
+  #choose(traits: CallTraits, noted: BalancedCall | undefined, refusing: readonly Endpoint[]): PendingCall | undefined {
+    const balancer = this.#balancer;
+    const avoid = noted?.avoid;
+    if (refusing.length === 0)
+      return (avoid && balancer?.pick(traits, (endpoint) => !avoid.includes(endpoint))) ?? balancer?.pick(traits);
+    const accepts = (endpoint: Endpoint) => !refusing.includes(endpoint) && noted?.guard?.mayAdmit(endpoint) === true;
+    return (
+      (avoid && balancer?.pick(traits, (endpoint) => !avoid.includes(endpoint) && accepts(endpoint))) ??
+      balancer?.pick(traits, accepts) ??
+      balancer?.pickEjected(traits, accepts)
+    );
+  }
+
+  #begin(
+    call: PendingCall,
+    noted: BalancedCall | undefined,
+    permit: BreakerPermit | undefined,
+  ): experimental.PickResult {
     const lease = (call.endpoint as ConnectedEndpoint).take();
     if (lease === undefined) {
       call.abandon();
+      permit?.end("neutral");
       this.#isFull = true;
       return this.#wait();
     }
-    const pick = new Pick(call, lease, this.#onRoom);
+    if (noted !== undefined) noted.endpoint = call.endpoint;
+    const pick = new Pick(call, lease, noted?.guard, permit, this.#onRoom);
     if (this.#picks.push(pick) === 1) setImmediate(this.#abandonPicks);
     return pick;
   }
 
-  #traitsOf(metadata: Metadata): CallTraits {
-    const traits = callTraitsOf(metadata);
+  #shortestRefusal({ guard }: BalancedCall, refusing: readonly Endpoint[]): number {
+    const ready = [...this.#endpoints.values()].filter((endpoint) => endpoint.ready);
+    return Math.min(...[...ready, ...refusing].map((endpoint) => guard?.closedForMs(endpoint) ?? 0));
+  }
+
+  #traitsOf(traits: CallTraits, metadata: Metadata): CallTraits {
     const hashMetadata = this.#options?.hashMetadata;
     if (!hashMetadata || traits.hashKey !== undefined) return traits;
-    return { ...traits, hashKey: metadata.get(hashMetadata)[0]?.toString() };
+    return { streaming: traits.streaming, hashKey: metadata.get(hashMetadata)[0]?.toString() };
   }
 
   /** Has grpc-js pick again for a call when there may be room. */
@@ -254,15 +303,24 @@ class Pick implements experimental.PickResult {
   readonly onCallEnded: (code: status) => void;
   readonly #call: PendingCall;
   readonly #lease: Lease<Connection>;
+  readonly #permit: BreakerPermit | undefined;
   readonly #onRoom: () => void;
   #started = false;
 
-  constructor(call: PendingCall, lease: Lease<Connection>, onRoom: () => void) {
+  constructor(
+    call: PendingCall,
+    lease: Lease<Connection>,
+    guard: CallGuard | undefined,
+    permit: BreakerPermit | undefined,
+    onRoom: () => void,
+  ) {
     this.#call = call;
     this.#lease = lease;
+    this.#permit = permit;
     this.#onRoom = onRoom;
     this.subchannel = lease.member.subchannel;
     this.onCallEnded = (code) => {
+      if (permit !== undefined) guard?.ended(permit, code, now() - call.since);
       call.end(outcomeOf(code));
       lease.release();
       onRoom();
@@ -277,6 +335,7 @@ class Pick implements experimental.PickResult {
   abandonUnlessStarted(): void {
     if (this.#started) return;
     this.#call.abandon();
+    this.#permit?.end("neutral");
     this.#lease.release();
     this.#onRoom();
   }
@@ -298,6 +357,13 @@ const tooManyWait: experimental.PickResult = Object.freeze({
     details: "too many calls wait for room on the connections to this service",
     metadata: new Metadata(),
   },
+});
+
+const refused: experimental.PickResult = Object.freeze({
+  ...nobody,
+  // Not as a passing failure: a call that waits for connections would wait here too.
+  pickResultType: experimental.PickResultType.DROP,
+  status: { code: status.UNAVAILABLE, details: "no instance takes such calls at present", metadata: new Metadata() },
 });
 
 /** An instance as the registry announces it, or as a bare address. */

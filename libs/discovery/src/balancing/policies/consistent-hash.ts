@@ -1,7 +1,7 @@
 import type { CallTraits } from "../endpoint.ts";
 import { hashPair, hashText } from "../hash.ts";
 import type { Member } from "../member.ts";
-import type { Policy } from "./policy.ts";
+import type { Eligible, Policy } from "./policy.ts";
 
 /** How many times its share of the calls in flight an endpoint may have before its keys overflow to others. */
 const boundedLoad = 1.25;
@@ -37,19 +37,18 @@ export class ConsistentHash implements Policy {
     this.#hasOneWeight = this.#weights.every((weight) => weight === this.#weights[0]);
   }
 
-  choose({ hashKey }: CallTraits, _now: number, needsRoom: boolean): Member | undefined {
+  choose({ hashKey }: CallTraits, _now: number, isEligible: Eligible = anyone): Member | undefined {
     const key = hashKey === undefined ? Math.floor(this.#random() * 2 ** 32) : hashText(hashKey);
     // Mostly the key's own endpoint can take the call, and to find that needs no look at the others' load.
     const own = this.#nearest(key, anyone);
-    if (own === undefined || (own.endpoint.inFlight === 0 && (!needsRoom || hasRoom(own)))) return own;
+    if (own === undefined || (own.endpoint.inFlight === 0 && isEligible(own))) return own;
     const bound = this.#bound();
     const isBelow = ({ endpoint }: Member) => endpoint.inFlight * this.#totalWeight < bound * endpoint.weight;
-    if (!needsRoom) return this.#nearest(key, isBelow);
-    return this.#nearest(key, (member) => isBelow(member) && hasRoom(member)) ?? this.#nearest(key, hasRoom);
+    return this.#nearest(key, (member) => isBelow(member) && isEligible(member)) ?? this.#nearest(key, isEligible);
   }
 
   /** Of those that are eligible the one whose draw for the key wins. */
-  #nearest(key: number, isEligible: (member: Member) => boolean): Member | undefined {
+  #nearest(key: number, isEligible: Eligible): Member | undefined {
     let best: Member | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (let index = 0; index < this.#members.length; index += 1) {
@@ -77,8 +76,4 @@ export class ConsistentHash implements Policy {
 
 function anyone(): boolean {
   return true;
-}
-
-function hasRoom({ endpoint }: Member): boolean {
-  return endpoint.hasRoom();
 }

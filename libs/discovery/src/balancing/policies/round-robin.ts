@@ -1,6 +1,6 @@
 import type { CallTraits } from "../endpoint.ts";
 import type { Member } from "../member.ts";
-import { areSame, type Policy } from "./policy.ts";
+import { areSame, type Eligible, type Policy } from "./policy.ts";
 
 /** One after the other, from a random one on; weights, load and slow start count for nothing. */
 export class RoundRobin implements Policy {
@@ -18,11 +18,11 @@ export class RoundRobin implements Policy {
     this.#members = members;
   }
 
-  choose(_call: CallTraits, _now: number, needsRoom: boolean): Member | undefined {
+  choose(_call: CallTraits, _now: number, isEligible?: Eligible): Member | undefined {
     for (let tried = 0; tried < this.#members.length; tried += 1) {
       const member = this.#members[this.#next] as Member;
       this.#next = this.#next + 1 === this.#members.length ? 0 : this.#next + 1;
-      if (!needsRoom || member.endpoint.hasRoom()) return member;
+      if (isEligible === undefined || isEligible(member)) return member;
     }
     return undefined;
   }

@@ -1,11 +1,11 @@
 import type { CallTraits } from "../endpoint.ts";
 import type { Member } from "../member.ts";
-import type { Policy } from "./policy.ts";
+import type { Eligible, Policy } from "./policy.ts";
 
 /** What a call would cost on a member, in any unit: the cheaper of two gets it. */
 export type Cost = (member: Member, now: number) => number;
 
-/** How often two are drawn before the best of them is taken, or all are looked at because none has room. */
+/** How often two are drawn before the best of them is taken, or all are looked at because none is eligible. */
 const maxDraws = 3;
 /** How much of the usual cost the next call replaces. */
 const usualStep = 1 / 64;
@@ -37,9 +37,9 @@ export class TwoChoices implements Policy {
     this.#members = members;
   }
 
-  choose(_call: CallTraits, now: number, needsRoom: boolean): Member | undefined {
+  choose(_call: CallTraits, now: number, isEligible?: Eligible): Member | undefined {
     const members = this.#members;
-    if (members.length < 2) return this.#cheapest(now, needsRoom);
+    if (members.length < 2) return this.#cheapest(now, isEligible);
     let best: Member | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (let draw = 0; draw < maxDraws; draw += 1) {
@@ -47,7 +47,7 @@ export class TwoChoices implements Policy {
       const other = Math.floor(this.#random() * (members.length - 1));
       for (const index of [first, other < first ? other : other + 1]) {
         const member = members[index] as Member;
-        if (needsRoom && !member.endpoint.hasRoom()) continue;
+        if (isEligible !== undefined && !isEligible(member)) continue;
         const cost = this.#cost(member, now);
         if (cost >= least) continue;
         best = member;
@@ -55,16 +55,16 @@ export class TwoChoices implements Policy {
       }
       if (best !== undefined && !(least > this.#tooDear * this.#usual)) break;
     }
-    if (best === undefined) return this.#cheapest(now, needsRoom);
+    if (best === undefined) return this.#cheapest(now, isEligible);
     this.#usual += (least - this.#usual) * (this.#usual === 0 ? 1 : usualStep);
     return best;
   }
 
-  #cheapest(now: number, needsRoom: boolean): Member | undefined {
+  #cheapest(now: number, isEligible: Eligible | undefined): Member | undefined {
     let best: Member | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const member of this.#members) {
-      if (needsRoom && !member.endpoint.hasRoom()) continue;
+      if (isEligible !== undefined && !isEligible(member)) continue;
       const cost = this.#cost(member, now);
       if (best !== undefined && cost >= least) continue;
       best = member;

@@ -1,6 +1,6 @@
 import type { CallTraits } from "../endpoint.ts";
 import type { Member } from "../member.ts";
-import { areSame, type Policy } from "./policy.ts";
+import { areSame, type Eligible, type Policy } from "./policy.ts";
 
 /** Weights are scaled so that the greatest is this. */
 const fullWeight = 0xffff;
@@ -31,21 +31,21 @@ export class WeightedRoundRobin implements Policy {
     this.#refreshAt = Number.NEGATIVE_INFINITY;
   }
 
-  choose(_call: CallTraits, now: number, needsRoom: boolean): Member | undefined {
+  choose(_call: CallTraits, now: number, isEligible?: Eligible): Member | undefined {
     if (now >= this.#refreshAt) this.#refresh(now);
     const members = this.#members;
-    // One of the greatest weight has a turn in every round. Past a whole round all that had one were without room.
-    let withoutRoom = 0;
-    while (withoutRoom < members.length) {
+    // One of the greatest weight has a turn in every round. Past a whole round none of those that had one was eligible.
+    let passedOver = 0;
+    while (passedOver < members.length) {
       const index = this.#turn % members.length;
       const round = Math.floor(this.#turn / members.length);
       this.#turn += 1;
       if (!this.#hasTurn(index, round)) continue;
       const member = members[index] as Member;
-      if (!needsRoom || member.endpoint.hasRoom()) return member;
-      withoutRoom += 1;
+      if (isEligible === undefined || isEligible(member)) return member;
+      passedOver += 1;
     }
-    return needsRoom ? members.find(({ endpoint }) => endpoint.hasRoom()) : undefined;
+    return isEligible && members.find(isEligible);
   }
 
   /** Whether the member's weight, added up round after round, comes to a further full weight in this one. */
