@@ -12,6 +12,7 @@ import {
 } from "@shoal/contracts/google/rpc/error_details";
 import { type Status, StatusSchema } from "@shoal/contracts/google/rpc/status";
 import { AppError, currentContext, type ErrorKind } from "@shoal/kernel";
+import { isFinal } from "./final-errors.ts";
 
 /** The one table from what went wrong to gRPC's code for it. Exhaustive: a new kind does not compile without a row. */
 const codeOfKind: Readonly<Record<ErrorKind, status>> = {
@@ -48,6 +49,9 @@ const maxListed = 20;
 /** The trailer in which gRPC carries a `google.rpc.Status` with its details. */
 const detailsKey = "grpc-status-details-bin";
 
+/** The trailer by which a server says when a call may be repeated: after so many milliseconds, or not at all (proposal A6). */
+const pushbackKey = "grpc-retry-pushback-ms";
+
 /** The gRPC code of a failure: `INTERNAL` for anything but an {@link AppError}. */
 export function codeOf(error: unknown): status {
   return error instanceof AppError ? codeOfKind[error.kind] : status.INTERNAL;
@@ -68,11 +72,16 @@ export function statusOf(error: unknown): Status {
   }
 }
 
-/** The failure as grpc-js sends it: code, message, and the details in their trailer. */
+/**
+ * The failure as grpc-js sends it: code, message, and the details in their trailer. A trailer of its own tells every gRPC
+ * client when to try again: never after a failure that is final ({@link markFinal}), and else when the failure says so.
+ */
 export function toGrpcStatus(error: unknown): StatusObject {
   const rich = statusOf(error);
   const metadata = new Metadata();
   metadata.set(detailsKey, Buffer.from(toBinary(StatusSchema, rich)));
+  const pushback = isFinal(error) ? "-1" : waitAskedBy(error);
+  if (pushback !== undefined) metadata.set(pushbackKey, pushback);
   return { code: rich.code, details: rich.message, metadata };
 }
 
@@ -106,6 +115,25 @@ export function fromStatus(end: StatusObject): AppError {
   });
 }
 
+/** The name of the code that a call failed with; a lost connection is `UNAVAILABLE`, whatever grpc-js calls it. */
+export function codeNameOf(end: StatusObject): string {
+  const lost = isLostConnection(end) && find(detailsIn(end.metadata), ErrorInfoSchema) === undefined;
+  return lost ? "UNAVAILABLE" : (status[end.code] ?? "UNKNOWN");
+}
+
+/**
+ * When a server says that a call may be repeated: after so many milliseconds; `NaN`, or a number below 0, for not at all;
+ * `undefined` when it says nothing.
+ */
+export function pushbackOf(trailers: Metadata): number | undefined {
+  const [value] = trailers.get(pushbackKey);
+  if (value === undefined) return undefined;
+  // As long as fits gRPC's 32 bits; what is no such number forbids to repeat the call, as the proposal asks for.
+  return typeof value === "string" && /^-?\d{1,10}$/.test(value) && Number(value) < 2 ** 31
+    ? Number(value)
+    : Number.NaN;
+}
+
 /** What a stream without an end of its own fails with when the server drains: the caller should begin anew elsewhere. */
 export function serverDraining(): AppError {
   return new AppError({
@@ -123,6 +151,11 @@ export function serverDraining(): AppError {
  */
 function isLostConnection({ code, details }: StatusObject): boolean {
   return code === status.INTERNAL && /^(Received RST_STREAM with code [02]\b|Session closed)/.test(details);
+}
+
+function waitAskedBy(error: unknown): string | undefined {
+  if (!(error instanceof AppError) || error.retryAfterMs === undefined) return undefined;
+  return error.kind === "exhausted" || error.kind === "unavailable" ? String(sensible(error.retryAfterMs)) : undefined;
 }
 
 function unexpected(): AppError {

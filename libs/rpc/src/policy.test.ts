@@ -3,7 +3,6 @@ import { test } from "node:test";
 import type { DescService } from "@bufbuild/protobuf";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { serviceConfigOf } from "./client/service-config.ts";
 import { defaultMethodPolicy, largest, type PolicyOverrides, parsePolicies, policiesOf } from "./policy.ts";
 
 const get = "/shoal.user.v1.UserService/GetUser";
@@ -72,30 +71,6 @@ test("overrides that cannot be used say what is wrong", () => {
   refused('{"/a.B/C": {"timout": "1s"}}', /\/a.B\/C: .*timout/);
   refused('{"/a.B/C": {"timeout": "2h"}}', /\/a.B\/C: .*Duration.*2h/);
   refused('{"/a.B/C": {"timeout": "7200s"}}', /the policy of \/a.B\/C breaks its rules: timeout/);
-});
-
-test("attempts become gRPC's service config", () => {
-  const hedging = { maxAttempts: 2, delayMs: 25, nonFatalCodes: ["UNAVAILABLE"] };
-  const users = policiesOf(UserService, { [get]: { retry: undefined, hedging } });
-  const { methodConfig } = serviceConfigOf(users, { round_robin: {} }) as {
-    methodConfig: { name: { method: string }[] }[];
-  };
-  const of = (method: string) => methodConfig.find(({ name }) => name[0]?.method === method);
-  assert.deepEqual(of("GetUser"), {
-    name: [{ service: "shoal.user.v1.UserService", method: "GetUser" }],
-    hedgingPolicy: { maxAttempts: 2, hedgingDelay: "0.025s", nonFatalStatusCodes: ["UNAVAILABLE"] },
-  });
-  assert.deepEqual(of("ListUsers"), {
-    name: [{ service: "shoal.user.v1.UserService", method: "ListUsers" }],
-    retryPolicy: {
-      maxAttempts: 3,
-      initialBackoff: "0.05s",
-      maxBackoff: "1s",
-      backoffMultiplier: 2,
-      retryableStatusCodes: ["UNAVAILABLE"],
-    },
-  });
-  assert.equal(of("CreateUser"), undefined);
 });
 
 test("breakers and rate limits are read in the contract's own words; what is not said is as by default", () => {

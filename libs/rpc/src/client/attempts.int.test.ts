@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAppError } from "@shoal/kernel";
-import { http2Codes } from "../hardening/raw-client.ts";
+import { framed, http2Codes } from "../hardening/raw-client.ts";
 import {
   answer,
   clientOf,
+  data,
   destroy,
   goaway,
   headers,
+  parcel,
   reset,
   type Step,
   startRawServer,
@@ -25,6 +27,8 @@ function failing(status: number, more: Record<string, string> = {}): readonly St
 }
 
 const unavailable = failing(14);
+/** The first bytes of a message. */
+const half = framed(parcel).subarray(0, 7);
 const ofKind = (kind: string) => (error: unknown) => isAppError(error) && error.kind === kind;
 
 const path = "/shoal.echo.v1.EchoService/EchoAgain";
@@ -39,9 +43,9 @@ const failures: Record<string, { steps: readonly Step[]; retried: boolean; kind?
   "HTTP 503": { steps: [headers({ ":status": "503" }, { end: true })], retried: true },
   "the status that its policy names, after headers": {
     steps: [headers(), headers({ "grpc-status": "14" }, { end: true })],
-    retried: false,
-    kind: "unavailable",
+    retried: true,
   },
+  "a connection that is lost in the midst of the answer": { steps: [headers(), data(half), destroy], retried: true },
 };
 
 for (const [name, { steps, retried, kind = "" }] of Object.entries(failures))
@@ -96,12 +100,18 @@ test("a call that is cancelled between its attempts makes no more of them", asyn
 });
 
 test("the time of a call is that of all its attempts together", async (t) => {
-  const server = await startRawServer(t, () => unavailable);
-  const policies = { [path]: { retry: { ...retry, initialBackoffMs: 5_000, maxBackoffMs: 5_000 } } };
+  const server = await startRawServer(t, (n) => (n === 0 ? unavailable : []));
   const begun = performance.now();
-  const call = clientOf(t, server.port, { policies }).echoAgain({}, { timeoutMs: 300 });
-  await assert.rejects(call, ofKind("timeout"));
+  await assert.rejects(clientOf(t, server.port).echoAgain({}, { timeoutMs: 500 }), ofKind("timeout"));
   assert.ok(performance.now() - begun < 3_500);
+  assert.equal(server.calls, 2);
+});
+
+test("a pause that the deadline would not outlast is not begun: the call fails at once, as its attempt did", async (t) => {
+  const server = await startRawServer(t, () => failing(14, { "grpc-retry-pushback-ms": "5000" }));
+  const begun = performance.now();
+  await assert.rejects(clientOf(t, server.port).echoAgain({}, { timeoutMs: 4_000 }), ofKind("unavailable"));
+  assert.ok(performance.now() - begun < 3_000);
   assert.equal(server.calls, 1);
 });
 

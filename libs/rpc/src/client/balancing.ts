@@ -9,7 +9,6 @@ import {
   registerLoadBalancer,
   registerRegistryResolver,
   registryOption,
-  setCallTraits,
 } from "@shoal/discovery";
 import type { ClientCall } from "./client-call.ts";
 
@@ -41,11 +40,11 @@ export interface BalancingSetup {
   /** The load balancing part of the service config. */
   readonly config: object;
   readonly channelOptions: ChannelOptions;
+  /** Whether a policy chooses, and asks the breakers of each instance. */
+  readonly isBalanced: boolean;
   /** What is to be done with each call of a method before its layers. */
   prepare(method: DescMethod): ((call: ClientCall) => void) | undefined;
 }
-
-const streaming = Object.freeze({ streaming: true, hashKey: undefined });
 
 /** Throws a `RangeError` for options out of range, and for an address that needs a registry when there is none. */
 export function balancingOf(
@@ -57,7 +56,8 @@ export function balancingOf(
     throw new RangeError(`address: ${address} is looked up in a registry; give the option registry`);
   registerRegistryResolver();
   const channelOptions = { [registryOption]: registry };
-  if (given === "pick_first") return { config: { pick_first: {} }, channelOptions, prepare: () => undefined };
+  if (given === "pick_first")
+    return { config: { pick_first: {} }, channelOptions, isBalanced: false, prepare: () => undefined };
   const { hashKey, ...settings }: BalancingSettings = typeof given === "string" ? { policy: given } : given;
   const field = hashKey !== undefined && "field" in hashKey ? hashKey.field : undefined;
   if (field !== undefined && !service.methods.some((method) => fieldOf(method, field) !== undefined))
@@ -68,11 +68,10 @@ export function balancingOf(
     config: loadBalancingConfig(clientBalancing({ zone, ...settings, hashMetadata })),
     // Room on a connection is counted for each client: it must be its own.
     channelOptions: { ...channelOptions, "grpc.use_local_subchannel_pool": 1 },
+    isBalanced: true,
     prepare: (method) => {
-      const isStreaming = method.methodKind !== "unary";
       const name = field === undefined ? undefined : fieldOf(method, field);
-      if (name !== undefined) return (call) => call.onRequest((request) => setKey(call, request, name, isStreaming));
-      return isStreaming ? (call) => setCallTraits(call.requestMetadata, streaming) : undefined;
+      return name === undefined ? undefined : (call) => call.onRequest((request) => setKey(call, request, name));
     },
   };
 }
@@ -87,8 +86,7 @@ function fieldOf({ methodKind, input }: DescMethod, name: string): string | unde
   return input.fields.find((field) => field.name === name)?.localName;
 }
 
-function setKey(call: ClientCall, request: Message, name: string, isStreaming: boolean): void {
+function setKey(call: ClientCall, request: Message, name: string): void {
   const value = (request as unknown as Record<string, unknown>)[name];
-  const hashKey = value === undefined || value === "" ? undefined : String(value);
-  setCallTraits(call.requestMetadata, { streaming: isStreaming, hashKey });
+  call.hashKey = value === undefined || value === "" ? undefined : String(value);
 }

@@ -1,14 +1,18 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
-import { type Channel, Metadata, type StatusObject, status } from "@grpc/grpc-js";
+import { Metadata } from "@grpc/grpc-js";
 import { AppError, type CallContext, currentContext } from "@shoal/kernel";
+import type { Release } from "@shoal/resilience";
 import { decodeResponse, encodeRequest, type Init } from "../codec.ts";
-import { fromStatus } from "../errors.ts";
+import { markFinal } from "../final-errors.ts";
+import type { LivePolicy } from "../live-policies.ts";
 import { requireSendable } from "../metadata.ts";
 import type { ContextKey, ContextValues } from "../middleware.ts";
 import type { MethodPolicy } from "../policy.ts";
+import { tell } from "../tell.ts";
 import { writeContext } from "../wire-context.ts";
-import { cancelOn, release } from "./cancel-on-abort.ts";
-import { ClientStream } from "./client-stream.ts";
+import type { MethodBreakers } from "./breakers.ts";
+import { CallRun, type ClientCore } from "./call-run.ts";
+import type { ClientStream } from "./client-stream.ts";
 
 /** What one call may be given. */
 export interface CallOptions {
@@ -51,6 +55,12 @@ type Look = (message: Message) => void;
 
 const none: readonly Look[] = [];
 
+/** What a call is being sent by. */
+interface Running {
+  readonly ended: boolean;
+  cancel(why: string): void;
+}
+
 /** What a call sends. */
 type Input = { readonly request: Init } | { readonly requests: AsyncIterable<Init> };
 
@@ -59,9 +69,11 @@ export interface ClientMethod {
   readonly method: DescMethod;
   /** `/package.Service/Method`. */
   readonly path: string;
-  readonly policy: MethodPolicy;
+  /** What its contract and its deployment say of it now. */
+  readonly policy: LivePolicy;
   /** Whether the method gives one answer. */
   readonly single: boolean;
+  readonly breakers: MethodBreakers;
 }
 
 /** One call of a client, through all its attempts. States: begun → attempted (once or more) → ended. */
@@ -75,29 +87,36 @@ export class ClientCall implements ClientContext {
   readonly requestMetadata: Metadata;
   readonly input: Input;
   readonly options: CallOptions;
+  readonly breakers: MethodBreakers;
+  /** What decides where calls go that go by a key. */
+  hashKey: string | undefined = undefined;
   #requestLooks: readonly Look[] = none;
   #responseLooks: readonly Look[] = none;
   responseHeaders: Metadata | undefined;
   responseTrailers: Metadata | undefined;
   /** The one answer, where there is one. */
   received: Message | undefined;
+  /** What the call has failed with, where a fallback's answer stands in. */
+  degradedBy: AppError | undefined;
   /** What failed on the caller's own side, the source of its requests or a callback: that is what it should see. */
   failure: Error | undefined;
   /** Whether it has been sent. */
   attempted = false;
+  #run: Running | undefined;
   #stream: ClientStream | undefined;
-  #onStream: ((stream: ClientStream) => void) | undefined;
+  #onStream: (() => void) | undefined;
   #left = false;
   #values: Map<ContextKey<unknown>, unknown> | undefined;
 
-  constructor({ method, path, policy, single }: ClientMethod, input: Input, options: CallOptions) {
+  constructor({ method, path, policy, single, breakers }: ClientMethod, input: Input, options: CallOptions) {
     this.method = method;
     this.path = path;
-    this.policy = policy;
+    this.policy = policy.current;
     this.single = single;
+    this.breakers = breakers;
     this.input = input;
     this.options = options;
-    this.deadline = Date.now() + (options.timeoutMs ?? policy.timeoutMs);
+    this.deadline = Date.now() + (options.timeoutMs ?? this.policy.timeoutMs);
     this.requestMetadata = options.metadata?.clone() ?? new Metadata();
   }
 
@@ -135,19 +154,33 @@ export class ClientCall implements ClientContext {
     return response;
   }
 
-  /** Hands the stream of an attempt to whoever reads it. */
+  /** What sends the call now. */
+  running(run: Running): void {
+    this.#run = run;
+    this.#stream = undefined;
+  }
+
+  /** Hands the stream of the attempt that counts to whoever reads it, or writes. */
   open(stream: ClientStream): void {
     this.#stream = stream;
-    this.#onStream?.(stream);
+    this.#onStream?.();
     if (this.#left) this.leave();
   }
 
-  /** The answers of the attempt that is made, until the call ends. `running` is how its layers do. */
+  /** The stream of the attempt that counts, once that is settled. */
+  get stream(): ClientStream | undefined {
+    return this.#stream;
+  }
+
+  /** The answers of the attempt that counts, until the call ends. `running` is how its layers do. */
   async *responses(running: Promise<void>): AsyncGenerator<Message, void, undefined> {
-    const opened = new Promise<ClientStream>((resolve) => {
-      this.#onStream = resolve;
-    });
-    const stream = this.#stream ?? (await Promise.race([opened, running.then(() => undefined)]));
+    if (this.#stream === undefined) {
+      const opened = new Promise<void>((resolve) => {
+        this.#onStream = resolve;
+      });
+      await Promise.race([opened, running]);
+    }
+    const stream = this.#stream;
     if (stream === undefined) return;
     for (let bytes = await stream.read(); bytes !== undefined; bytes = await stream.read()) {
       let response: Message;
@@ -162,27 +195,27 @@ export class ClientCall implements ClientContext {
     }
   }
 
-  /** Cancels the call for a failure of the caller's own. Once the call has ended, its end is what counts. */
-  fail(error: unknown): void {
-    if (this.#stream?.ended) return;
+  /** Cancels the call for a failure of the caller's own. Once the call has ended, its end is what counts, unless `late`. */
+  fail(error: unknown, late = false): void {
+    if (!late && (this.#run?.ended || this.#stream?.ended)) return;
     this.failure ??= error instanceof Error ? error : new Error(String(error));
-    this.#stream?.cancel("the caller failed");
+    this.#run?.cancel("the caller failed");
   }
 
   /** Whoever waits for the call has gone: it is of no use any more. */
   leave(): void {
     this.#left = true;
-    this.#stream?.cancel("the caller waits no longer");
+    this.#run?.cancel("the caller waits no longer");
   }
 }
 
 /**
- * Sends a call and waits for its end; what is innermost of a client's layers. Rejects with an {@link AppError}, or with
- * the caller's own failure.
+ * Sends a call and waits for its end, with all its attempts; what is innermost of a client's layers. Rejects with an
+ * {@link AppError}, or with the caller's own failure.
  */
-export function attempt(channel: Channel, call: ClientCall, marginMs: number): Promise<void> {
+export function runCall(core: ClientCore, call: ClientCall): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { options, input, single } = call;
+    const { options, input, single, policy } = call;
     if (call.attempted && (!single || "requests" in input))
       throw new TypeError(
         "a layer may call next again only for a method of one request and one answer: streams are gone",
@@ -190,62 +223,58 @@ export function attempt(channel: Channel, call: ClientCall, marginMs: number): P
     const context = currentContext();
     requireLive(options.signal);
     requireLive(context?.signal);
-    const deadline = deadlineOf(call.deadline, context, marginMs);
+    const deadline = deadlineOf(call.deadline, context, core.marginMs);
     const request = "request" in input ? call.encode(input.request) : undefined;
     requireSendable(call.requestMetadata);
-    if (context !== undefined) writeContext(call.requestMetadata, context, call.policy.priority);
+    if (context !== undefined) writeContext(call.requestMetadata, context, policy.priority);
     call.attempted = true;
     call.failure = undefined;
-    const stream = new ClientStream(channel, {
-      path: call.path,
-      deadline,
-      metadata: call.requestMetadata,
-      requestStream: request === undefined,
-      compress: options.compress ?? true,
-      single,
-      onHeaders: (headers) => {
-        call.responseHeaders = headers;
-        if (options.onHeaders === undefined) return;
-        try {
-          options.onHeaders(headers);
-        } catch (error) {
-          call.fail(error);
-        }
-      },
-      onEnd: (end, answer) => {
-        release(options.signal, stream);
-        release(context?.signal, stream);
-        try {
-          finish(call, stream, end, answer);
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      },
-    });
-    cancelOn(options.signal, stream);
-    cancelOn(context?.signal, stream);
-    call.open(stream);
-    if (request !== undefined) stream.writeLast(request);
-    else if ("requests" in input) void send(call, input.requests, stream);
+    const guard = call.breakers.guardOf(policy.breaker, context?.priority ?? policy.priority);
+    const begin = (leave: Release) => {
+      const onSettled = (error: unknown) => {
+        leave();
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const run = new CallRun({ core, call, context, deadline, request, guard, onSettled });
+      call.running(run);
+      run.start();
+      if ("requests" in input) void send(call, input.requests);
+    };
+    const leave = core.bulkhead.tryEnter();
+    if (leave !== undefined) begin(leave);
+    else enterLater(core, call, deadline, context).then(begin).catch(reject);
   });
 }
 
-/** Makes of a call's end what its caller gets; throws what it fails with. */
-function finish(call: ClientCall, stream: ClientStream, end: StatusObject, answer: Buffer | undefined): void {
-  call.responseTrailers = end.metadata;
-  call.options.onTrailers?.(end.metadata);
-  if (call.failure !== undefined) throw call.failure;
-  if (end.code === status.RESOURCE_EXHAUSTED) throw exhausted(end, call);
-  if (end.code !== status.OK) throw fromStatus(end);
-  if (stream.truncated) throw responseTruncated();
-  if (!call.single) return;
-  if (answer === undefined) throw fromStatus(noAnswer(end));
-  call.received = call.decode(answer);
+/** A place in the bulkhead after a wait, where it lets calls wait. */
+async function enterLater(
+  { bulkhead, onEvent }: ClientCore,
+  { options, path }: ClientCall,
+  deadline: number,
+  context: CallContext | undefined,
+): Promise<Release> {
+  const signals = [options.signal, context?.signal].filter((signal) => signal !== undefined);
+  const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
+  let leave: Release;
+  try {
+    leave = await bulkhead.enter({ signal, timeoutMs: deadline - Date.now() });
+  } catch (error) {
+    if (signal?.aborted === true) throw cancelled(signal);
+    tell(onEvent, { type: "refused", path, by: "bulkhead" });
+    if (error instanceof Error) markFinal(error);
+    throw error;
+  }
+  if (Date.now() < deadline) return leave;
+  leave();
+  throw tooLate();
 }
 
 /** Sends all of `requests`. A source that fails cancels the call; a call that ends closes the source at its next item. */
-async function send(call: ClientCall, requests: AsyncIterable<Init>, stream: ClientStream): Promise<void> {
+async function send(call: ClientCall, requests: AsyncIterable<Init>): Promise<void> {
+  const { stream } = call;
+  // The call has ended before it began.
+  if (stream === undefined) return;
   try {
     for await (const request of requests) {
       if (stream.ended) return;
@@ -280,40 +309,14 @@ function cancelled(signal: AbortSignal): AppError {
 function deadlineOf(own: number, context: CallContext | undefined, marginMs: number): number {
   const deadline = context === undefined ? own : Math.min(own, context.deadline - marginMs);
   if (deadline > Date.now()) return deadline;
-  throw new AppError({
+  throw tooLate();
+}
+
+function tooLate(): AppError {
+  return new AppError({
     kind: "timeout",
     reason: "DEADLINE_EXCEEDED",
     domain: "shoal.rpc",
     message: "too little time is left for the call",
   });
-}
-
-/**
- * What grpc-js itself finds too large has a reason of ours. A page of text, read as messages, seems to be a large one; but
- * what a proxy or a web server says is no gRPC.
- */
-function exhausted(end: StatusObject, { responseHeaders }: ClientCall): AppError {
-  const [type = "application/grpc"] = responseHeaders?.get("content-type") ?? [];
-  if (!String(type).startsWith("application/grpc"))
-    return fromStatus({
-      ...end,
-      code: status.UNKNOWN,
-      details: `what answers there is no gRPC server; it sends ${type}`,
-    });
-  if (!/^Received message (larger than max|that decompresses)/.test(end.details)) return fromStatus(end);
-  const reason = "RESPONSE_TOO_LARGE";
-  return new AppError({ kind: "exhausted", reason, domain: "shoal.rpc", message: end.details, cause: end });
-}
-
-function responseTruncated(): AppError {
-  return new AppError({
-    kind: "internal",
-    reason: "RESPONSE_TRUNCATED",
-    domain: "shoal.rpc",
-    message: "the responses end in the midst of one of them; its length prefix promises more bytes than came",
-  });
-}
-
-function noAnswer(end: StatusObject): StatusObject {
-  return { ...end, code: status.INTERNAL, details: "the server ended the call well, but without the answer" };
 }

@@ -24,7 +24,7 @@ export interface ClientStreamInit {
   readonly single: boolean;
   /** Called once, before the first answer; not at all for a call that fails without answers. */
   onHeaders(headers: Metadata): void;
-  /** Called once, when the call has ended, with the answer of a `single` one. */
+  /** Called once, when the call has ended, with the answer of a `single` one; never from within the constructor. */
   onEnd(end: StatusObject, answer: Buffer | undefined): void;
 }
 
@@ -35,8 +35,11 @@ export interface ClientStreamInit {
 export class ClientStream implements Listener {
   readonly #wire: experimental.CallStream;
   readonly #init: ClientStreamInit;
+  /** The one answer; of many, one that was asked for ahead and is not read yet. */
   #answer: Buffer | undefined;
   #reader: ((bytes: Buffer | undefined) => void) | undefined;
+  /** Whether an answer has been asked for that has not come. */
+  #asked = false;
   #onWritten: (() => void) | undefined;
   ended = false;
 
@@ -46,6 +49,12 @@ export class ClientStream implements Listener {
     if (init.requestStream) breakOffWhenCancelled(this.#wire);
     this.#wire.start(init.metadata, this);
     if (init.single) this.#wire.startRead();
+  }
+
+  /** Asks for the first answer of many before anybody reads it: without that a call without answers does not end. */
+  askAhead(): void {
+    this.#asked = true;
+    this.#wire.startRead();
   }
 
   onReceiveMetadata(headers: Metadata): void {
@@ -66,15 +75,18 @@ export class ClientStream implements Listener {
     this.ended = true;
     this.#deliver(undefined);
     this.#onWritten?.();
-    this.#init.onEnd(withCode(end), this.#answer);
+    this.#init.onEnd(withCode(end), this.#init.single ? this.#answer : undefined);
   }
 
   /** The next answer's bytes, or `undefined` once the call has ended. One read at a time; not for a `single` one. */
   read(): Promise<Buffer | undefined> {
-    if (this.ended) return Promise.resolve(undefined);
+    const bytes = this.#answer;
+    this.#answer = undefined;
+    if (bytes !== undefined || this.ended) return Promise.resolve(bytes);
     return new Promise((resolve) => {
       this.#reader = resolve;
-      this.#wire.startRead();
+      if (!this.#asked) this.#wire.startRead();
+      this.#asked = true;
     });
   }
 
@@ -122,9 +134,11 @@ export class ClientStream implements Listener {
   }
 
   #deliver(bytes: Buffer | undefined): void {
+    this.#asked = false;
     const reader = this.#reader;
     this.#reader = undefined;
-    reader?.(bytes);
+    if (reader !== undefined) reader(bytes);
+    else if (bytes !== undefined) this.#answer = bytes;
   }
 
   #send(bytes: Buffer, callback: (() => void) | undefined): void {

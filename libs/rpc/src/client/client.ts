@@ -10,25 +10,24 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { Channel, type ChannelOptions, compressionAlgorithms, credentials, status } from "@grpc/grpc-js";
-import type { Registry } from "@shoal/discovery";
+import { Endpoint, type Registry } from "@shoal/discovery";
 import { requireInteger } from "@shoal/kernel";
+import { Bulkhead, type BulkheadOptions, RetryBudget, type RetryBudgetSettings } from "@shoal/resilience";
 import { requireChannelOptions } from "../channel-options.ts";
 import { codeOf } from "../errors.ts";
+import { type LivePolicies, type LivePolicy, livePolicies } from "../live-policies.ts";
 import { compose, type Middleware } from "../middleware.ts";
-import {
-  defaultMethodPolicy,
-  largest,
-  type MethodPolicy,
-  type PolicyOverrides,
-  pathOf,
-  policiesOf,
-} from "../policy.ts";
+import { defaultMethodPolicy, type MethodPolicy, type PolicyOverrides, pathOf, requireWithin } from "../policy.ts";
 import { tell } from "../tell.ts";
 import { type ClientTls, clientCredentials } from "../tls.ts";
 import { type Balancing, type BalancingSetup, balancingOf } from "./balancing.ts";
-import { attempt, type CallOptions, ClientCall, type ClientContext } from "./client-call.ts";
+import { createBreaker, MethodBreakers } from "./breakers.ts";
+import type { ClientCore } from "./call-run.ts";
+import { type CallOptions, ClientCall, type ClientContext, runCall } from "./client-call.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
-import { serviceConfigOf } from "./service-config.ts";
+import { type Fallbacks, fallingBack, requireFallbacks } from "./fallbacks.ts";
+import { systemAttemptClock } from "./further-attempts.ts";
+import type { OnResilienceEvent } from "./resilience-events.ts";
 
 /** A layer around the calls of a client. */
 export type ClientMiddleware = Middleware<ClientContext>;
@@ -37,13 +36,18 @@ export type ClientMiddleware = Middleware<ClientContext>;
 export interface ClientCallEnd {
   /** `/package.Service/Method`. */
   readonly path: string;
-  /** The gRPC code that it ended with, by name: `OK`, `NOT_FOUND`, … */
+  /** The gRPC code that it ended with, by name: `OK`, `NOT_FOUND`, … A fallback's answer changes nothing of it. */
   readonly code: string;
   readonly durationMs: number;
   readonly context: ClientContext;
   /** Why it failed. */
   readonly error?: unknown;
+  /** Whether its caller has got a fallback's answer all the same. */
+  readonly degraded: boolean;
 }
+
+/** How many calls a client makes at once; what is left out is as by default. */
+export type ClientBulkhead = Partial<Pick<BulkheadOptions, "maxCalls" | "maxWaiting" | "maxWaitMs">>;
 
 /** How a client reaches its service. */
 export interface ClientOptions {
@@ -60,8 +64,17 @@ export interface ClientOptions {
   readonly balancing?: Balancing;
   /** The client's own zone: instances that are announced in it are preferred, unless `balancing` has another. */
   readonly zone?: string;
-  /** What this deployment sets otherwise than the contract. */
-  readonly policies?: PolicyOverrides;
+  /** What this deployment sets otherwise than the contract; `LivePolicies` may change while the client is in use. */
+  readonly policies?: PolicyOverrides | LivePolicies;
+  /**
+   * How many calls to this service there may be at once, streams among them, connected or not; more fail at once, or wait
+   * for a moment where that is set. A `Bulkhead` may be shared by clients, and changed while they are in use.
+   */
+  readonly bulkhead?: ClientBulkhead | Bulkhead;
+  /** How many attempts besides the first the calls of this client may make, retries and hedges together. */
+  readonly retryBudget?: Partial<RetryBudgetSettings>;
+  /** Told what the client does about trouble with its callees, for metrics and logs. Must not throw. */
+  readonly onResilienceEvent?: OnResilienceEvent;
   /** Layers around each call, the first outermost. Attempts that the contract's policy makes are within them. */
   readonly middleware?: readonly ClientMiddleware[];
   /** Told of every call that ends, for metrics and logs. Must not throw. */
@@ -84,11 +97,12 @@ export interface ClientOptions {
 }
 
 /**
- * No compression; a margin of 10 ms: enough to answer before the caller stops waiting; 5 seconds
- * to connect; connections that are silent for 30 seconds have 15 seconds to answer.
+ * No compression; 10,000 calls at once, of which none waits; a margin of 10 ms: enough to answer before the caller stops
+ * waiting; 5 seconds to connect; connections that are silent for 30 seconds have 15 seconds to answer.
  */
 export const defaultClientOptions = Object.freeze({
   middleware: Object.freeze([]),
+  bulkhead: Object.freeze({ maxCalls: 10_000, maxWaiting: 0, maxWaitMs: 100 }),
   compression: "none",
   marginMs: 10,
   connectTimeoutMs: 5_000,
@@ -117,26 +131,50 @@ type Call<M> =
  */
 export type Client<S extends DescService> = { readonly [K in keyof S["method"]]: Call<S["method"][K]> } & Disposable;
 
+/** What a client answers its own callers in place of what has failed. */
+export interface ClientFallbacks<S extends DescService> {
+  /** Degraded answers, by method: see {@link Fallbacks}. Default: none. */
+  readonly fallbacks?: Fallbacks<S>;
+}
+
 /**
  * A client for `service` at an address. Connects when first used and again when the connection is lost. The deadline,
  * the cancellation and the rest of the context of the call that is being served are passed on. Timeouts, retries and
  * limits are those of the contract's policies. The caller disposes of it. Throws a `RangeError` for options out of range,
  * and an `Error` that names the method for a policy that cannot be used.
  */
-export function createClient<S extends DescService>(service: S, options: ClientOptions): Client<S> {
+export function createClient<S extends DescService>(
+  service: S,
+  options: ClientOptions & ClientFallbacks<S>,
+): Client<S> {
   const all = { ...defaultClientOptions, ...options };
   requireInteger("marginMs", all.marginMs, 0, 60_000);
   requireInteger("connectTimeoutMs", all.connectTimeoutMs, 10, 600_000);
   requireInteger("keepaliveMs", all.keepaliveMs, 1_000, 86_400_000);
   requireInteger("keepaliveTimeoutMs", all.keepaliveTimeoutMs, 100, 600_000);
   requireChannelOptions(all.channelOptions);
-  const policies = policiesOf(service, all.policies);
+  const { fallbacks, onResilienceEvent } = options;
+  if (fallbacks !== undefined) requireFallbacks(service, fallbacks);
+  const budget = new RetryBudget({
+    ...all.retryBudget,
+    onEvent: ({ type, tokens }) => tell(onResilienceEvent, { type: "retry-budget", state: type, tokens }),
+  });
+  const bulkhead =
+    all.bulkhead instanceof Bulkhead
+      ? all.bulkhead
+      : new Bulkhead({ ...defaultClientOptions.bulkhead, ...all.bulkhead, name: all.address });
   const balancing = balancingOf(service, all);
+  let maxResponseBytes: number | undefined;
+  const { policies, close } = livePolicies(all.policies).use([service], (changed) => {
+    maxResponseBytes = requireWithin(changed, "maxResponseBytes", maxResponseBytes);
+    requireBreakers(changed);
+  });
   const secure = all.tls === undefined ? credentials.createInsecure() : clientCredentials(all.tls);
   const channel = new Channel(all.address, new ConnectTimeoutCredentials(secure, all.connectTimeoutMs), {
-    "grpc.service_config": JSON.stringify(serviceConfigOf(policies, balancing.config)),
+    // It says nothing of attempts, which the client makes itself: grpc-js repeats only what no server has seen.
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [balancing.config] }),
     "grpc.service_config_disable_resolution": 1,
-    "grpc.max_receive_message_length": largest(policies, "maxResponseBytes"),
+    "grpc.max_receive_message_length": maxResponseBytes ?? defaultMethodPolicy.maxResponseBytes,
     "grpc.default_compression_algorithm":
       compressionAlgorithms[all.compression === "none" ? "identity" : all.compression],
     // grpc-js would wait up to 2 minutes between attempts, and so stay away long after the service is back.
@@ -148,15 +186,44 @@ export function createClient<S extends DescService>(service: S, options: ClientO
     ...balancing.channelOptions,
     ...all.channelOptions,
   });
-  const layers = compose<ClientContext>(all.middleware, (call) => attempt(channel, call as ClientCall, all.marginMs));
-  const run = all.onCallEnd === undefined ? layers : telling(layers, all.onCallEnd);
+  const core: ClientCore = {
+    channel,
+    isBalanced: balancing.isBalanced,
+    target: new Endpoint({ address: all.address, zone: "", weight: 1, startedAt: 0 }),
+    marginMs: all.marginMs,
+    budget,
+    bulkhead,
+    clock: systemAttemptClock,
+    onEvent: onResilienceEvent,
+  };
+  const layers = compose<ClientContext>(all.middleware, (call) => runCall(core, call as ClientCall));
+  const covered = fallbacks === undefined ? layers : fallingBack(layers, fallbacks, onResilienceEvent);
+  const run = all.onCallEnd === undefined ? covered : telling(covered, all.onCallEnd);
   const canCompress = all.compression !== "none";
   const methods = service.methods.map((method) => {
-    const policy = policies.get(pathOf(method)) ?? defaultMethodPolicy;
-    return [method.localName, caller(method, policy, run, canCompress, balancing)];
+    const path = pathOf(method);
+    const policy = policies.get(path) ?? { current: defaultMethodPolicy };
+    const breakers = new MethodBreakers(path, onResilienceEvent);
+    return [method.localName, caller(method, policy, breakers, run, canCompress, balancing)];
   });
-  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => channel.close() };
+  const dispose = () => {
+    close();
+    channel.close();
+  };
+  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: dispose };
   return client as unknown as Client<S>;
+}
+
+/** Throws an `Error` that names the method for a breaker that cannot be made. */
+function requireBreakers(policies: ReadonlyMap<string, MethodPolicy>): void {
+  for (const [path, { breaker }] of policies) {
+    try {
+      if (breaker !== undefined) createBreaker(breaker);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`the breaker of ${path} cannot be made: ${why}`, { cause: error });
+    }
+  }
 }
 
 /** Runs calls through their layers, and tells how they ended. */
@@ -166,14 +233,18 @@ function telling(
 ): (context: ClientContext) => Promise<void> {
   return (context) => {
     const startedAt = performance.now();
-    const end = (code: status) => {
+    const end = (code: status, degraded: boolean) => {
       const { path } = context;
-      return { path, code: status[code], durationMs: performance.now() - startedAt, context };
+      return { path, code: status[code], durationMs: performance.now() - startedAt, context, degraded };
     };
     return layers(context).then(
-      () => tell(onCallEnd, end(status.OK)),
+      () => {
+        const { degradedBy: error } = context as ClientCall;
+        if (error === undefined) tell(onCallEnd, end(status.OK, false));
+        else tell(onCallEnd, { ...end(codeOf(error), true), error });
+      },
       (error) => {
-        tell(onCallEnd, { ...end(codeOf(error)), error });
+        tell(onCallEnd, { ...end(codeOf(error), false), error });
         throw error;
       },
     );
@@ -182,7 +253,8 @@ function telling(
 
 function caller(
   method: DescMethod,
-  policy: MethodPolicy,
+  policy: LivePolicy,
+  breakers: MethodBreakers,
   run: (context: ClientContext) => Promise<void>,
   canCompress: boolean,
   balancing: BalancingSetup,
@@ -190,7 +262,7 @@ function caller(
   const { methodKind } = method;
   const takesOne = methodKind === "unary" || methodKind === "server_streaming";
   const single = methodKind === "unary" || methodKind === "client_streaming";
-  const all = { method, path: pathOf(method), policy, single };
+  const all = { method, path: pathOf(method), policy, single, breakers };
   const prepare = balancing.prepare(method);
   const begin = (input: never, options: CallOptions) => {
     if (options.compress === true && !canCompress)

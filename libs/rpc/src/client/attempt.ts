@@ -1,0 +1,80 @@
+import type { Metadata, StatusObject } from "@grpc/grpc-js";
+import { type BalancedCall, type CallGuard, type Endpoint, setCallTraits } from "@shoal/discovery";
+import type { BreakerPermit } from "@shoal/resilience";
+import type { CallRun } from "./call-run.ts";
+import { ClientStream, type ClientStreamInit } from "./client-stream.ts";
+
+/** One attempt of a call: what its stream is begun with, and what the pick knows of it. Its run decides what comes of it. */
+export class Attempt implements ClientStreamInit, BalancedCall {
+  readonly run: CallRun;
+  readonly metadata: Metadata;
+  readonly stream: ClientStream;
+  readonly avoid: readonly Endpoint[] | undefined;
+  /** Whether the budget has been asked for it: its failure is paid for. */
+  readonly isPaid: boolean;
+  endpoint: Endpoint | undefined = undefined;
+  refusedForMs: number | undefined = undefined;
+  headers: Metadata | undefined = undefined;
+  readonly #permit: BreakerPermit | undefined;
+  readonly #begunAt: number;
+
+  /** `permit`: leave that the run has got itself, where the pick does not ask for it. Throws where the channel is closed. */
+  constructor(
+    run: CallRun,
+    metadata: Metadata,
+    before: readonly Attempt[],
+    permit: BreakerPermit | undefined,
+    paid: boolean,
+  ) {
+    this.run = run;
+    this.metadata = metadata;
+    this.isPaid = paid;
+    this.avoid = before.length === 0 ? undefined : before.flatMap(({ endpoint }) => endpoint ?? []);
+    this.#permit = permit;
+    this.#begunAt = permit === undefined ? 0 : performance.now();
+    if (run.core.isBalanced) setCallTraits(metadata, this);
+    this.stream = new ClientStream(run.core.channel, this);
+  }
+
+  get path(): string {
+    return this.run.call.path;
+  }
+
+  get deadline(): number {
+    return this.run.deadline;
+  }
+
+  get requestStream(): boolean {
+    return this.run.request === undefined;
+  }
+
+  get compress(): boolean {
+    return this.run.call.options.compress ?? true;
+  }
+
+  get single(): boolean {
+    return this.run.call.single;
+  }
+
+  get streaming(): boolean {
+    return this.run.call.method.methodKind !== "unary";
+  }
+
+  get hashKey(): string | undefined {
+    return this.run.call.hashKey;
+  }
+
+  get guard(): CallGuard | undefined {
+    return this.run.guard;
+  }
+
+  onHeaders(headers: Metadata): void {
+    this.headers = headers;
+    this.run.onHeaders(this);
+  }
+
+  onEnd(end: StatusObject, answer: Buffer | undefined): void {
+    if (this.#permit !== undefined) this.guard?.ended(this.#permit, end.code, performance.now() - this.#begunAt);
+    this.run.onEnd(this, end, answer);
+  }
+}
