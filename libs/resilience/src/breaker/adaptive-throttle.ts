@@ -61,6 +61,7 @@ export class AdaptiveThrottle implements Breaker {
   readonly #minimumCalls: number;
   readonly #probeEveryMs: number;
   readonly #now: () => number;
+  readonly #madeAt: number;
   readonly #random: () => number;
   /** Its failures are the calls that were not taken. */
   readonly #window: TimeWindow;
@@ -82,13 +83,14 @@ export class AdaptiveThrottle implements Breaker {
     this.#minimumCalls = minimumCalls;
     this.#probeEveryMs = probeEveryMs;
     this.#now = now;
+    this.#madeAt = now();
     this.#random = random;
     this.#window = new TimeWindow(windowMs);
   }
 
   /** The share of calls that is refused now: 0 to 1. */
   get refusalRate(): number {
-    return this.#refusalRate(this.#now());
+    return this.#refusalRate(this.#time());
   }
 
   /** The share of the window that corresponds to {@link refusalRate}: after a whole one all is forgotten. */
@@ -97,14 +99,19 @@ export class AdaptiveThrottle implements Breaker {
   }
 
   tryAcquire(): BreakerPermit | undefined {
-    const now = this.#now();
+    const now = this.#time();
     const rate = this.#refusalRate(now);
     if (rate > 0 && now - this.#letThroughAt < this.#probeEveryMs && this.#random() < rate) {
       this.#window.add(now, true, false);
       return undefined;
     }
     this.#letThroughAt = now;
-    return new HeldPermit(this.#settle, 0, now);
+    return new HeldPermit(this.#settle, 0, 0);
+  }
+
+  /** Whole milliseconds since it was made: for 24 days such numbers take no memory of their own, as fractions do. */
+  #time(): number {
+    return Math.floor(this.#now() - this.#madeAt);
   }
 
   #refusalRate(now: number): number {
@@ -116,6 +123,6 @@ export class AdaptiveThrottle implements Breaker {
   }
 
   readonly #settle = (_permit: HeldPermit, outcome: Outcome): void => {
-    if (outcome !== "neutral") this.#window.add(this.#now(), outcome === "failure", false);
+    if (outcome !== "neutral") this.#window.add(this.#time(), outcome === "failure", false);
   };
 }

@@ -12,7 +12,7 @@ export interface CircuitBreakerSettings {
   readonly window: CircuitWindow;
   /** The share of the calls, above 0 to 1, that must fail for it to open. Default: 0.5. */
   readonly failureRate: number;
-  /** A call that takes longer is slow, whatever comes of it: milliseconds from 0; `Infinity` for none. Default: `Infinity`. */
+  /** A call that takes longer is slow, whatever comes of it: milliseconds from 1; `Infinity` for none. Default: `Infinity`. */
   readonly slowCallMs: number;
   /** The share of the calls, above 0 to 1, that must be slow for it to open. Default: 0.5. */
   readonly slowRate: number;
@@ -62,7 +62,7 @@ export function completeCircuitBreakerOptions(given: CircuitBreakerOptions): Com
   else requireInteger("window.ms", options.window.ms, 10);
   requireShare("failureRate", options.failureRate);
   requireShare("slowRate", options.slowRate);
-  if (!(options.slowCallMs >= 0)) throw new RangeError(`slowCallMs must be a number from 0, not ${options.slowCallMs}`);
+  if (!(options.slowCallMs >= 1)) throw new RangeError(`slowCallMs must be a number from 1, not ${options.slowCallMs}`);
   requireInteger("minimumCalls", options.minimumCalls, 1);
   requireInteger("openMs", options.openMs, 1);
   requireInteger("probes", options.probes, 1, 1_000);

@@ -371,7 +371,7 @@ test("refuses options out of range by name", () => {
     [{ failureRate: 0 }, /failureRate must be a number above 0 to 1, not 0/],
     [{ failureRate: 1.1 }, /failureRate/],
     [{ slowRate: Number.NaN }, /slowRate/],
-    [{ slowCallMs: -1 }, /slowCallMs must be a number from 0, not -1/],
+    [{ slowCallMs: 0 }, /slowCallMs must be a number from 1, not 0/],
     [{ minimumCalls: 0 }, /minimumCalls must be a whole number from 1, not 0/],
     [{ openMs: 0 }, /openMs/],
     [{ probes: 0 }, /probes must be a whole number from 1 to 1000, not 0/],

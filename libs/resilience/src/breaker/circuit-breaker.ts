@@ -30,6 +30,7 @@ export class CircuitBreaker implements Breaker {
   readonly reason = "CIRCUIT_OPEN";
   readonly #options: CompleteCircuitBreakerOptions;
   readonly #now: () => number;
+  readonly #madeAt: number;
   readonly #window: CallWindow;
   readonly #minimumCalls: number;
   /** Whether the beginning of a call in the closed state matters. */
@@ -46,6 +47,7 @@ export class CircuitBreaker implements Breaker {
     this.#options = completeCircuitBreakerOptions(options);
     const { now, window, minimumCalls, slowCallMs } = this.#options;
     this.#now = now;
+    this.#madeAt = now();
     this.#window = window.kind === "count" ? new CountWindow(window.calls) : new TimeWindow(window.ms);
     this.#minimumCalls = window.kind === "count" ? Math.min(minimumCalls, window.calls) : minimumCalls;
     this.#timesCalls = slowCallMs !== Number.POSITIVE_INFINITY;
@@ -66,7 +68,7 @@ export class CircuitBreaker implements Breaker {
 
   /** Of the calls that are in the window now. While it is not closed none are added. */
   get rates(): CircuitRates {
-    this.#window.age(this.#now());
+    this.#window.age(this.#time());
     const { calls, failures, slow } = this.#window;
     return { calls, failureRate: calls === 0 ? 0 : failures / calls, slowRate: calls === 0 ? 0 : slow / calls };
   }
@@ -77,7 +79,7 @@ export class CircuitBreaker implements Breaker {
   get retryAfterMs(): number {
     switch (this.#kind) {
       case "open":
-        return Math.max(0, this.#openUntil - this.#now());
+        return Math.max(0, this.#openUntil - this.#time());
       case "half-open":
         return this.#probes.size + this.#succeeded < this.#options.probes ? 0 : this.#options.openMs;
       case "forced-open":
@@ -90,9 +92,9 @@ export class CircuitBreaker implements Breaker {
   tryAcquire(): BreakerPermit | undefined {
     switch (this.#kind) {
       case "closed":
-        return new HeldPermit(this.#settle, this.#generation, this.#timesCalls ? this.#now() : 0);
+        return new HeldPermit(this.#settle, this.#generation, this.#timesCalls ? this.#time() : 0);
       case "open":
-        if (this.#now() < this.#openUntil) return undefined;
+        if (this.#time() < this.#openUntil) return undefined;
         this.#enter("half-open", "waited");
         // Again, for whoever is told of it may have forced another state.
         return this.tryAcquire();
@@ -113,8 +115,13 @@ export class CircuitBreaker implements Breaker {
     } else if (forced) this.#enter("closed", "released");
   }
 
+  /** Whole milliseconds since it was made: for 24 days such numbers take no memory of their own, as fractions do. */
+  #time(): number {
+    return Math.floor(this.#now() - this.#madeAt);
+  }
+
   #tryProbe(): BreakerPermit | undefined {
-    const now = this.#now();
+    const now = this.#time();
     const { probes, probeTimeoutMs } = this.#options;
     if (this.#probes.size + this.#succeeded >= probes) {
       // They are in the order in which they began, so that mostly only the first one is looked at.
@@ -140,7 +147,7 @@ export class CircuitBreaker implements Breaker {
   #count(permit: HeldPermit, outcome: Outcome): void {
     const { failureRate, slowRate } = this.#options;
     const window = this.#window;
-    const now = this.#now();
+    const now = this.#time();
     window.add(now, outcome === "failure", this.#isSlow(permit, now));
     const { calls } = window;
     if (calls < this.#minimumCalls) return;
@@ -149,7 +156,7 @@ export class CircuitBreaker implements Breaker {
   }
 
   #judgeProbe(probe: HeldPermit, outcome: Outcome): void {
-    const now = this.#now();
+    const now = this.#time();
     if (outcome === "failure") this.#open("probe-failed", now);
     else if (this.#isSlow(probe, now)) this.#open("probe-slow", now);
     else {

@@ -8,7 +8,7 @@ export type Settle = (permit: HeldPermit, outcome: Outcome) => void;
 export class HeldPermit implements BreakerPermit {
   /** Which turn of the breaker's states it belongs to. */
   readonly generation: number;
-  /** When the call began, by the breaker's clock; 0 where nobody asks. */
+  /** When the call began, in whole milliseconds of the breaker's; 0 where nobody asks. */
   readonly startedAt: number;
   #settle: Settle | undefined;
 
