@@ -2,13 +2,17 @@ export { Metadata } from "@grpc/grpc-js";
 export type { Balancing, BalancingSettings } from "./client/balancing.ts";
 export {
   type Client,
+  type ClientBulkhead,
   type ClientCallEnd,
+  type ClientFallbacks,
   type ClientMiddleware,
   type ClientOptions,
   createClient,
   defaultClientOptions,
 } from "./client/client.ts";
 export type { CallOptions, ClientContext } from "./client/client-call.ts";
+export type { Fallbacks } from "./client/fallbacks.ts";
+export type { OnResilienceEvent, ResilienceEvent } from "./client/resilience-events.ts";
 export { serverDraining, statusOf } from "./errors.ts";
 export { LivePolicies, type LivePolicy } from "./live-policies.ts";
 export { sendableMetadata } from "./metadata.ts";
@@ -24,6 +28,7 @@ export {
   type RateLimitPolicy,
   type RetryPolicy,
 } from "./policy.ts";
+export type { OnRefused } from "./server/early-refusal.ts";
 export {
   type HandlerContext,
   implement,
