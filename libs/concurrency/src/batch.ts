@@ -24,7 +24,7 @@ export class Batch<I, R> {
     for (const item of items) item.left = (reason) => this.#left(reason);
   }
 
-  /** How many callers still wait for it. */
+  /** How many callers wait for it. */
   get present(): number {
     return this.#present;
   }
@@ -36,6 +36,7 @@ export class Batch<I, R> {
 
   /** Refuses all who still wait. */
   refuse(error: unknown): void {
+    this.#present = 0;
     for (const { waiter } of this.#items) waiter.reject(error);
   }
 
@@ -51,12 +52,11 @@ export class Batch<I, R> {
       if (results.length !== values.length)
         throw new BatchMismatchError(`a batch of ${values.length} items was answered with ${results.length} results`);
       for (const [index, { waiter }] of this.#items.entries()) answer(waiter, results[index] as ItemResult<R>);
+      this.#present = 0;
       return true;
     } catch (error) {
       this.refuse(error);
       return false;
-    } finally {
-      this.#present = 0;
     }
   }
 
