@@ -44,8 +44,11 @@ const lowestGradient = 0.5;
 /** What each step of a probe leaves of the limit. */
 const probedPart = 0.5;
 
-/** Calls that take at most so many times as long as usual in a probe show that the usual latency is known. */
+/** Calls that take at most so many times as long as usual in a probe confirm what is usual … */
 const confirmed = 1.1;
+
+/** … but not more often than this in a row: half of far too much may well be as slow as is wrongly held to be usual. */
+const confirmations = 3;
 
 /** With half as many at once, calls are faster than this while they wait for each other: a half where they did nothing else. */
 const waitingRatio = 0.75;
@@ -92,14 +95,14 @@ export class GradientLimit {
   #windowFrom: number;
   /** Since when each window has reached the limit. */
   #reachedFrom: number | undefined;
-  /** Whether a probe has ever found the usual latency. */
-  #isProven = false;
+  /** How many more probes may confirm what is usual, rather than find it again. */
+  #trust = 0;
   /** The probe's limit, when it began, and how many times as long as usual calls took with twice as many. */
   #probed = 0;
   #probeFrom = 0;
   #slownessAbove = 1;
-  /** How long the last probe took. */
-  #probeMs = 0;
+  /** How long the last probe took that has shown something. */
+  #probeMs: number | undefined;
 
   /** `now`: milliseconds that never go back. Throws a `RangeError` for options out of range. */
   constructor(options: Partial<GradientLimitOptions> = {}, now: () => number = () => performance.now()) {
@@ -183,7 +186,7 @@ export class GradientLimit {
     if (!isReached) this.#reachedFrom = undefined;
     else this.#reachedFrom ??= now;
     if (this.#reachedFrom === undefined) return;
-    const restMs = this.#isProven ? Math.max(this.#options.probeIntervalMs, probeRest * this.#probeMs) : 0;
+    const restMs = this.#probeMs === undefined ? 0 : Math.max(this.#options.probeIntervalMs, probeRest * this.#probeMs);
     if (now - this.#reachedFrom < restMs) return;
     this.#probeFrom = now;
     this.#probed = this.#limit;
@@ -215,18 +218,23 @@ export class GradientLimit {
   #judge(now: number): void {
     const slowness = this.#slowness();
     // Fewer calls than it lets in say nothing of it.
-    if (this.#isReached && !(this.#isProven && slowness <= confirmed)) {
-      if (slowness < waitingRatio * this.#slownessAbove && this.#probed > this.#options.minLimit) {
+    if (this.#isReached) {
+      const isConfirmed = this.#trust > 0 && slowness <= confirmed;
+      const isTooMuch = slowness < waitingRatio * this.#slownessAbove && this.#probed > this.#options.minLimit;
+      if (!isConfirmed && isTooMuch) {
         this.#stepDown(slowness);
         return;
       }
-      this.#learnAll(slowness);
-      this.#isProven = true;
-      // With twice as many calls did not wait, or little, and with four times as many they did.
-      this.#limit = Math.max(this.#options.minLimit, Math.min(this.#limit, this.#probed / probedPart ** 2));
+      if (isConfirmed) this.#trust -= 1;
+      else {
+        this.#learnAll(slowness);
+        // With twice as many calls did not wait, or little, and with four times as many they did.
+        this.#limit = Math.max(this.#options.minLimit, Math.min(this.#limit, this.#probed / probedPart ** 2));
+        this.#trust = confirmations;
+      }
+      this.#probeMs = now - this.#probeFrom;
     }
     this.#state = "measuring";
-    this.#probeMs = now - this.#probeFrom;
     this.#reachedFrom = now;
     this.#forget();
   }
@@ -243,9 +251,9 @@ export class GradientLimit {
       if (count === 0 || (usualMs !== undefined && count < this.#options.minSamples)) continue;
       const meanMs = sumMs / count;
       if (usualMs === undefined) kind.usualMs = meanMs;
-      else if (meanMs > usualMs) kind.usualMs += up * (meanMs - usualMs);
+      else if (meanMs > usualMs) kind.usualMs = usualMs + up * (meanMs - usualMs);
       // Less than chance may do is not believed: what falls by chance, again and again, would not rise by it.
-      else if (meanMs < usualMs * (1 - 1 / Math.sqrt(count))) kind.usualMs += fall * (meanMs - usualMs);
+      else if (meanMs < usualMs * (1 - 1 / Math.sqrt(count))) kind.usualMs = usualMs + fall * (meanMs - usualMs);
       kind.sumMs = 0;
       kind.count = 0;
     }
