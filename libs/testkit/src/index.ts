@@ -10,6 +10,8 @@ export {
 export { createTestDatabase, databaseServer, needsDatabaseServer } from "./database-servers.ts";
 export { type DnsRecord, type DnsServer, startDnsServer } from "./dns-server.ts";
 export { type EtcdServer, needsEtcd, startEtcd } from "./etcd-servers.ts";
+export { defaultFaultProxyOptions, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
+export type { Fault, FaultRule, GrpcCode } from "./fault-rules.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";
