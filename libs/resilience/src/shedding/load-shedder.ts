@@ -1,4 +1,13 @@
-import { AppError, type Priority, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import {
+  AppError,
+  type Clock,
+  type Priority,
+  requireInteger,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from "@shoal/kernel";
+import { type Waiter, WaitingLine } from "../waiting-line.ts";
 import { defaultGradientLimitOptions, GradientLimit, type GradientLimitOptions } from "./gradient-limit.ts";
 
 /** What a {@link LoadShedder} is asked to let in. */
@@ -8,7 +17,7 @@ export interface SheddableCall {
   readonly priority: Priority;
   /** When its caller stops waiting: milliseconds since the epoch, `Infinity` for never. */
   readonly deadline: number;
-  /** Aborts when its caller has gone. Looked at only while the call waits. */
+  /** Aborts when its caller has gone. Looked at until the call is let in. */
   readonly signal: AbortSignal;
 }
 
@@ -23,9 +32,12 @@ export interface AdmittedCall {
 
 /** How a {@link LoadShedder} decides. */
 export interface LoadShedderOptions extends GradientLimitOptions {
-  /** What part of the limit calls of each priority may fill, above 0, up to 1: the rest is left for those above them. */
+  /**
+   * What part of the limit calls of each priority may fill, above 0, up to 1, and not more than those above them: the rest
+   * is left for these.
+   */
   readonly shares: Readonly<Record<Priority, number>>;
-  /** How many calls may wait for their turn, 0 to 100,000. */
+  /** How many calls may wait for their turn, 0 to 100,000; for one more the oldest of the lowest priority below it has to go. */
   readonly maxWaiting: number;
   /** How long a call waits, in milliseconds, 1 to 60,000, while no call of its priority is refused … */
   readonly patienceMs: number;
@@ -79,7 +91,7 @@ const ranks: Readonly<Record<Priority, number>> = { critical: 0, default: 1, she
 /** Calls of one priority. */
 interface Class {
   readonly priority: Priority;
-  readonly waiting: Set<Waiting>;
+  readonly waiting: WaitingLine<Waiting, AdmittedCall>;
   /** When one was refused last; `undefined` while they are patient. */
   refusedAt: number | undefined;
 }
@@ -87,8 +99,6 @@ interface Class {
 interface Waiting {
   readonly call: SheddableCall;
   readonly since: number;
-  admit(admitted: AdmittedCall): void;
-  refuse(error: unknown): void;
 }
 
 /**
@@ -105,20 +115,30 @@ interface Waiting {
 export class LoadShedder {
   readonly #options: LoadShedderOptions;
   readonly #timers: Timers;
+  readonly #clock: Clock;
   readonly #limit: GradientLimit;
   readonly #classes: readonly Class[];
+  /** The same for all: to make one costs more than all the rest of a refusal. */
+  readonly #overloaded: AppError;
   #atWork = 0;
   #waiting = 0;
   #isPressed = false;
   #stopTimer: (() => void) | undefined;
+  /** Whether the timer that is set is for those who wait, and not for calm. */
+  #isSoon = false;
 
-  /** Throws a `RangeError` for options out of range. */
-  constructor(options: Partial<LoadShedderOptions> = {}, timers: Timers = systemTimers) {
+  /** `clock` is what deadlines are compared with. Throws a `RangeError` for options out of range. */
+  constructor(options: Partial<LoadShedderOptions> = {}, timers: Timers = systemTimers, clock: Clock = systemClock) {
     this.#options = { ...defaultLoadShedderOptions, ...options };
     requireOptions(this.#options);
     this.#timers = timers;
-    this.#limit = new GradientLimit(this.#options, timers.now);
-    this.#classes = priorities.map((priority) => ({ priority, waiting: new Set(), refusedAt: undefined }));
+    this.#clock = clock;
+    this.#limit = new GradientLimit(this.#options, () => timers.now());
+    this.#overloaded = overloaded(this.#options.retryAfterMs);
+    const left = () => {
+      this.#waiting -= 1;
+    };
+    this.#classes = priorities.map((priority) => ({ priority, waiting: new WaitingLine(left), refusedAt: undefined }));
   }
 
   /** How many calls may be at work now. */
@@ -138,14 +158,16 @@ export class LoadShedder {
 
   /**
    * Lets a call in, at once or when it is its turn. Throws, or rejects with, an `AppError`: `exhausted` (`OVERLOADED`) when
-   * there is no room; `timeout` (`DEADLINE_EXCEEDED`) when it would come too late; the signal's reason when its caller goes.
-   * Whoever is let in says when the work is over.
+   * there is no room; `timeout` (`DEADLINE_EXCEEDED`) when it would come too late; the signal's reason when its caller goes,
+   * or has gone. Whoever is let in says when the work is over.
    */
   enter(call: SheddableCall): AdmittedCall | Promise<AdmittedCall> {
     const rank = ranks[call.priority];
-    if (this.#hasRoom(rank)) return this.#admit(call);
-    if (this.refuses(call.priority)) throw this.#refuse(rank);
-    return this.#wait(call, rank);
+    const hasRoom = this.#hasRoom(rank);
+    if (!hasRoom && this.refuses(call.priority)) throw this.#refuse(rank);
+    if (call.signal.aborted) throw call.signal.reason;
+    if (this.#isTooLate(call)) throw tooLate();
+    return hasRoom ? this.#admit(call) : this.#wait(call, rank);
   }
 
   /** Whether a call of this priority would be refused at once now. Cheap: for asking before anything is known of a call. */
@@ -154,8 +176,8 @@ export class LoadShedder {
     if (this.#hasRoom(rank)) return false;
     this.#limit.reached();
     const { waiting, refusedAt } = this.#class(rank);
-    if (rank === 0) return waiting.size >= this.#options.maxWaiting;
-    if (this.#waiting >= this.#options.maxWaiting) return true;
+    if (this.#waiting >= this.#options.maxWaiting && this.#lowerOne(rank) === undefined) return true;
+    if (rank === 0) return false;
     if (rank === 2 && (this.#isPressed || this.#class(1).refusedAt !== undefined)) return true;
     return refusedAt !== undefined && waiting.size >= Math.ceil(this.limit * hurriedPart);
   }
@@ -206,44 +228,37 @@ export class LoadShedder {
   }
 
   #wait(call: SheddableCall, rank: number): Promise<AdmittedCall> {
-    const { signal } = call;
-    if (signal.aborted) return Promise.reject(signal.reason);
-    const { promise, resolve, reject } = Promise.withResolvers<AdmittedCall>();
-    const klass = this.#class(rank);
-    const leave = () => {
-      klass.waiting.delete(waiting);
-      this.#waiting -= 1;
-      signal.removeEventListener("abort", onAbort);
-    };
-    const waiting: Waiting = {
-      call,
-      since: this.#timers.now(),
-      admit: (admitted) => {
-        leave();
-        resolve(admitted);
-      },
-      refuse: (error) => {
-        leave();
-        reject(error);
-      },
-    };
-    const onAbort = () => waiting.refuse(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    klass.waiting.add(waiting);
+    if (this.#waiting >= this.#options.maxWaiting) {
+      const other = this.#lowerOne(rank);
+      if (other !== undefined) this.#refuseFirst(other);
+    }
     this.#waiting += 1;
+    const { turn } = this.#class(rank).waiting.join({ call, since: this.#timers.now() }, call.signal);
     this.#schedule();
-    return promise;
+    return turn;
+  }
+
+  /** The lowest priority below `rank` of which one waits. */
+  #lowerOne(rank: number): number | undefined {
+    for (let other = this.#classes.length - 1; other > rank; other -= 1)
+      if (this.#class(other).waiting.size > 0) return other;
+    return undefined;
   }
 
   /** Those who wait, the highest priority first, as far as there is room. */
   #admitWaiting(): void {
     for (let rank = 0; rank < this.#classes.length; rank += 1) {
-      for (const waiting of this.#class(rank).waiting) {
+      const { waiting } = this.#class(rank);
+      for (let first = waiting.first; first !== undefined; first = waiting.first) {
         if (this.#atWork >= this.#room(rank)) return;
-        if (waiting.call.deadline - this.#options.delayMs() <= Date.now()) waiting.refuse(tooLate());
-        else waiting.admit(this.#admit(waiting.call));
+        if (this.#isTooLate(first.item.call)) waiting.refuse(first, tooLate());
+        else waiting.serve(this.#admit(first.item.call));
       }
     }
+  }
+
+  #isTooLate({ deadline }: SheddableCall): boolean {
+    return deadline - this.#options.delayMs() <= this.#clock.now();
   }
 
   #patienceMs(rank: number): number {
@@ -258,20 +273,35 @@ export class LoadShedder {
     const now = this.#timers.now();
     for (let rank = 0; rank < this.#classes.length; rank += 1) {
       const klass = this.#class(rank);
-      for (const waiting of klass.waiting) {
-        if (now - waiting.since < this.#patienceMs(rank)) break;
-        waiting.refuse(this.#refuse(rank));
-      }
+      const isTired = ({ item }: Waiter<Waiting, AdmittedCall>) => now - item.since >= this.#patienceMs(rank);
+      while (klass.waiting.first !== undefined && isTired(klass.waiting.first)) this.#refuseFirst(rank);
       if (klass.refusedAt !== undefined && now - klass.refusedAt >= calmMs) this.#tell(klass, undefined);
     }
     this.#schedule();
   };
 
   #schedule(): void {
-    if (this.#stopTimer !== undefined) return;
-    if (this.#waiting > 0) this.#stopTimer = this.#timers.after(this.#options.hurriedMs, this.#tick);
-    else if (this.#classes.some(({ refusedAt }) => refusedAt !== undefined))
-      this.#stopTimer = this.#timers.after(calmMs, this.#tick);
+    const isSoon = this.#waiting > 0;
+    if (this.#stopTimer !== undefined && (this.#isSoon || !isSoon)) return;
+    const delayMs = isSoon ? this.#options.hurriedMs : this.#untilCalmMs();
+    if (delayMs === Number.POSITIVE_INFINITY) return;
+    this.#stopTimer?.();
+    this.#isSoon = isSoon;
+    this.#stopTimer = this.#timers.after(delayMs, this.#tick);
+  }
+
+  /** How long until calls of some priority may be patient again; `Infinity` where all are. */
+  #untilCalmMs(): number {
+    const now = this.#timers.now();
+    let ms = Number.POSITIVE_INFINITY;
+    for (const { refusedAt } of this.#classes)
+      if (refusedAt !== undefined) ms = Math.min(ms, Math.max(0, refusedAt + calmMs - now));
+    return ms;
+  }
+
+  #refuseFirst(rank: number): void {
+    const { waiting } = this.#class(rank);
+    if (waiting.first !== undefined) waiting.refuse(waiting.first, this.#refuse(rank));
   }
 
   #refuse(rank: number): AppError {
@@ -280,7 +310,7 @@ export class LoadShedder {
     if (klass.refusedAt === undefined) this.#tell(klass, now);
     else klass.refusedAt = now;
     this.#schedule();
-    return overloaded(this.#options.retryAfterMs);
+    return this.#overloaded;
   }
 
   #tell(klass: Class, refusedAt: number | undefined): void {
@@ -315,6 +345,9 @@ function requireOptions(options: LoadShedderOptions): void {
     if (!(share > 0 && share <= 1))
       throw new RangeError(`shares.${priority} must be a number above 0, up to 1, not ${share}`);
   }
+  const { critical, default: middle, sheddable } = options.shares;
+  if (middle > critical) throw new RangeError(`shares.default must be at most shares.critical, not ${middle}`);
+  if (sheddable > middle) throw new RangeError(`shares.sheddable must be at most shares.default, not ${sheddable}`);
   requireInteger("maxWaiting", options.maxWaiting, 0, 100_000);
   requireInteger("patienceMs", options.patienceMs, 1, 60_000);
   requireInteger("hurriedMs", options.hurriedMs, 1, options.patienceMs);
