@@ -1,2 +1,14 @@
-export { address, checkedText, duration, host, integer, logLevel, parsed, port, target, text } from "./kinds.ts";
+export {
+  address,
+  checkedText,
+  duration,
+  host,
+  integer,
+  logLevel,
+  onOrOff,
+  parsed,
+  port,
+  target,
+  text,
+} from "./kinds.ts";
 export { readSettings, type Setting, SettingsError, type SettingsOf } from "./settings.ts";

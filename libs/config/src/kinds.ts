@@ -50,6 +50,15 @@ export function logLevel(): z.ZodType<"trace" | "debug" | "info" | "warn" | "err
     .pipe(z.enum(levels, `must be one of ${levels.join(", ")}`));
 }
 
+/** Whether something is done. */
+export function onOrOff(fallback: "on" | "off"): z.ZodType<boolean, string | undefined> {
+  return z
+    .string()
+    .default(fallback)
+    .pipe(z.enum(["on", "off"], "must be on or off"))
+    .transform((value) => value === "on");
+}
+
 /** Where a service answers: a host name or IP address, a colon and a port; IPv6 addresses in brackets. */
 export function address(fallback: string): z.ZodType<string, string | undefined> {
   return z.string().default(fallback).refine(isAddress, "must be HOST:PORT");

@@ -1,4 +1,15 @@
-import { checkedText, duration, host, integer, logLevel, parsed, port, type Setting, text } from "@shoal/config";
+import {
+  checkedText,
+  duration,
+  host,
+  integer,
+  logLevel,
+  onOrOff,
+  parsed,
+  port,
+  type Setting,
+  text,
+} from "@shoal/config";
 import { parseRegistryUrl } from "@shoal/discovery";
 import { type PolicyOverrides, parsePolicies } from "@shoal/rpc";
 import { parseDatabaseUrl } from "@shoal/storage";
@@ -20,6 +31,9 @@ export interface ServiceSettings {
   readonly weight: number;
   /** For the service's own methods and for those that it calls. */
   readonly policies: PolicyOverrides;
+  /** The path of a file with more of them, or `none`. */
+  readonly policiesFile: string;
+  readonly loadShedding: boolean;
 }
 
 /** Declares them for the service `name`, as `SHOAL_<NAME>_HOST` and so on; `grpcPort` is the port unless set. */
@@ -83,6 +97,16 @@ export function serviceSettings(
       env: `${prefix}POLICIES`,
       schema: parsed("{}", parsePolicies),
       about: 'What is otherwise than the contracts say, as JSON: {"/package.Service/Method": {"timeout": "2s"}}.',
+    },
+    policiesFile: {
+      env: `${prefix}POLICIES_FILE`,
+      schema: text("none"),
+      about: "A file that holds more of the same, wins over it, and may be changed while the service runs; or none.",
+    },
+    loadShedding: {
+      env: `${prefix}LOAD_SHEDDING`,
+      schema: onOrOff("on"),
+      about: "Whether calls are refused when there are more than the service has time for: on or off.",
     },
   };
 }

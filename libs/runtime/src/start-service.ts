@@ -1,9 +1,12 @@
 import { openRegistry, type Registry } from "@shoal/discovery";
-import { type CallEnd, type ClientOptions, createServer, type ServerOptions } from "@shoal/rpc";
+import { ProcessShedder } from "@shoal/resilience";
+import { type CallEnd, type ClientOptions, createServer, LivePolicies, type ServerOptions } from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
 import { Lifecycle } from "./lifecycle.ts";
+import { PoliciesFile } from "./policies-file.ts";
+import { createResilienceLog } from "./resilience-log.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 
 /** What a service gets to build itself from. */
@@ -13,7 +16,7 @@ export interface ServiceParts<S> {
   /** Where to say what must be ended, as soon as it is begun. */
   readonly lifecycle: Lifecycle;
   /** What its clients of other services are made with, besides their addresses. */
-  readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies">;
+  readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies" | "onResilienceEvent">;
 }
 
 /** What a service serves, and what stands around its handlers. */
@@ -51,13 +54,18 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
-    const { policies, zone } = settings;
+    const { zone } = settings;
     const registry = openSettingsRegistry(settings, log, lifecycle);
-    // What was decided elsewhere than in the contracts should be seen.
-    if (Object.keys(policies).length > 0) log.info({ policies }, "policies that are set otherwise than the contracts");
+    const policies = openPolicies(settings, log, lifecycle);
+    const { onClientEvent, onShedding, onRefused } = createResilienceLog(log);
+    const clientOptions = { registry, zone, policies, onResilienceEvent: onClientEvent };
+    const shedder = settings.loadShedding ? new ProcessShedder({ onEvent: onShedding }) : undefined;
+    lifecycle.onStop("load shedder", () => shedder?.stop());
     const server = createServer({
-      ...(await definition.build({ settings, log, lifecycle, clientOptions: { registry, zone, policies } })),
+      ...(await definition.build({ settings, log, lifecycle, clientOptions })),
       policies,
+      shedder,
+      onRefused,
       errorDomain: `shoal.${definition.name}`,
       onCallEnd: createCallLog(log),
     });
@@ -100,6 +108,20 @@ function openSettingsRegistry(settings: ServiceSettings, log: Logger, lifecycle:
   const registry = openRegistry(settings.registry, { onProblem: (err) => log.warn({ err }, "registry") });
   lifecycle.onStop("registry", () => registry.close());
   return registry;
+}
+
+/** What the settings, and the file that they name, set otherwise than the contracts. */
+function openPolicies({ policies, policiesFile }: ServiceSettings, log: Logger, lifecycle: Lifecycle): LivePolicies {
+  let live = new LivePolicies(policies);
+  if (policiesFile !== "none") {
+    const file = new PoliciesFile(policiesFile, policies, log);
+    lifecycle.onStop("policies' file", () => file.stop());
+    live = file.policies;
+  }
+  // What was decided elsewhere than in the contracts should be seen.
+  if (Object.keys(live.overrides).length > 0)
+    log.info({ policies: live.overrides }, "policies that are set otherwise than the contracts");
+  return live;
 }
 
 /** At most one line in this time, in milliseconds, for each code that many calls fail with when something is away. */
