@@ -2,7 +2,8 @@ import { balanceBench } from "./balance/balance-bench.ts";
 import type { Bench } from "./bench.ts";
 import { connectionsBench } from "./connections/connections-bench.ts";
 import { poolBench } from "./pool/pool-bench.ts";
+import { resilienceBench } from "./resilience/resilience-bench.ts";
 import { rpcBench } from "./rpc/rpc-bench.ts";
 
 /** Every bench that there is. */
-export const benches: readonly Bench[] = [rpcBench, connectionsBench, balanceBench, poolBench];
+export const benches: readonly Bench[] = [rpcBench, connectionsBench, balanceBench, poolBench, resilienceBench];

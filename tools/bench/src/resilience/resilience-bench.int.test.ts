@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { resilienceBench } from "./resilience-bench.ts";
+import { workloads } from "./workloads.ts";
+
+const settings = { rounds: 1, seconds: 0.01, only: undefined, profileDir: undefined, progress: () => {} };
+
+test("every workload does what it says, in a process of its own, and has its rows", async () => {
+  const { rows } = await resilienceBench.run({ ...settings, signal: new AbortController().signal });
+  for (const { group, name } of workloads)
+    assert.equal(rows.filter((row) => row.name.startsWith(`resilience.${group}.${name}.`)).length, 2, name);
+  for (const { name, value } of rows) assert.ok(Number.isFinite(value) && value >= 0, name);
+});
+
+test("ends the process that it measures, and rejects, when it is to stop", async () => {
+  const stop = new AbortController();
+  // Whether that is while the process starts or while it is measured.
+  const progress = () => void setTimeout(() => stop.abort(), 500);
+  await assert.rejects(resilienceBench.run({ ...settings, seconds: 60, signal: stop.signal, progress }), /has ended/);
+});
