@@ -1,7 +1,7 @@
 import { type Channel, Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import type { Endpoint } from "@shoal/discovery";
 import type { CallContext } from "@shoal/kernel";
-import type { Bulkhead, RetryBudget } from "@shoal/resilience";
+import type { Bulkhead, Release, RetryBudget } from "@shoal/resilience";
 import { pushbackOf } from "../errors.ts";
 import { markFinal } from "../final-errors.ts";
 import type { MethodPolicy } from "../policy.ts";
@@ -41,8 +41,9 @@ export interface CallRunInit {
   /** The one request, where there is one. */
   readonly request: Buffer | undefined;
   readonly guard: PolicyGuard | undefined;
-  /** Called once, when the call has ended; `error`: what it failed with, if it did. */
-  readonly onSettled: (error?: unknown) => void;
+  /** One of these is called, once, when the call has ended. */
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -58,7 +59,9 @@ export class CallRun implements RepeatedCall {
   readonly guard: PolicyGuard | undefined;
   ended = false;
   readonly #context: CallContext | undefined;
-  readonly #onSettled: (error?: unknown) => void;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  #leave: Release | undefined;
   readonly #further: FurtherAttempts | undefined;
   #attempts: readonly Attempt[] = [];
   /** The one whose answers the caller gets, once that is settled. */
@@ -66,14 +69,15 @@ export class CallRun implements RepeatedCall {
   #lastFailed: { readonly attempt: Attempt; readonly end: StatusObject; readonly failure: CallFailure } | undefined;
   #isCancelled = false;
 
-  constructor({ core, call, context, deadline, request, guard, onSettled }: CallRunInit) {
+  constructor({ core, call, context, deadline, request, guard, resolve, reject }: CallRunInit) {
     this.core = core;
     this.call = call;
     this.deadline = deadline;
     this.request = request;
     this.guard = guard;
     this.#context = context;
-    this.#onSettled = onSettled;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.#further = request === undefined ? undefined : furtherAttempts(this, call.policy);
   }
 
@@ -101,8 +105,9 @@ export class CallRun implements RepeatedCall {
     return this.#attempts.filter(({ stream }) => !stream.ended).length;
   }
 
-  /** Makes the first attempt. Once. */
-  start(): void {
+  /** Makes the first attempt, once; `leave` gives the call's place in the bulkhead back when it has ended. */
+  start(leave: Release): void {
+    this.#leave = leave;
     this.begin(false);
     if (this.ended) return;
     this.#further?.start();
@@ -227,7 +232,8 @@ export class CallRun implements RepeatedCall {
       this.#end(error);
       return;
     }
-    this.#end(undefined);
+    this.#settled();
+    this.#resolve();
   }
 
   /** Makes of a call's end what its caller gets; throws what it fails with. */
@@ -262,11 +268,16 @@ export class CallRun implements RepeatedCall {
   }
 
   #end(error: unknown): void {
+    this.#settled();
+    this.#reject(error);
+  }
+
+  #settled(): void {
     this.ended = true;
     this.#further?.stop();
     release(this.call.options.signal, this);
     release(this.#context?.signal, this);
-    this.#onSettled(error);
+    this.#leave?.();
   }
 }
 

@@ -230,21 +230,20 @@ export function runCall(core: ClientCore, call: ClientCall): Promise<void> {
     call.attempted = true;
     call.failure = undefined;
     const guard = call.breakers.guardOf(policy.breaker, context?.priority ?? policy.priority);
-    const begin = (leave: Release) => {
-      const onSettled = (error: unknown) => {
-        leave();
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      const run = new CallRun({ core, call, context, deadline, request, guard, onSettled });
-      call.running(run);
-      run.start();
-      if ("requests" in input) void send(call, input.requests);
-    };
+    const run = new CallRun({ core, call, context, deadline, request, guard, resolve, reject });
     const leave = core.bulkhead.tryEnter();
-    if (leave !== undefined) begin(leave);
-    else enterLater(core, call, deadline, context).then(begin).catch(reject);
+    if (leave !== undefined) begin(call, run, leave);
+    else
+      enterLater(core, call, deadline, context)
+        .then((place) => begin(call, run, place))
+        .catch(reject);
   });
+}
+
+function begin(call: ClientCall, run: CallRun, leave: Release): void {
+  call.running(run);
+  run.start(leave);
+  if ("requests" in call.input) void send(call, call.input.requests);
 }
 
 /** A place in the bulkhead after a wait, where it lets calls wait. */

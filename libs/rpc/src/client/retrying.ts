@@ -34,7 +34,7 @@ export class Retrying implements FurtherAttempts {
     this.#endPause = clock.after(waitMs, () => {
       this.#endPause = undefined;
       // Timers may be late.
-      if (clock.now() < deadline) this.#call.begin(false);
+      if (clock.now() < this.#call.deadline) this.#call.begin(false);
       else this.#call.giveUp();
     });
     return true;
