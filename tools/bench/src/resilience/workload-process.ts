@@ -1,4 +1,5 @@
 // Does one of the workloads: `workload-process.ts GROUP.NAME`, started and told what to do by resilience-bench.ts.
+import { setImmediate } from "node:timers/promises";
 import { startMeter } from "../rpc/meter.ts";
 import { obeyParent } from "../rpc/parent-link.ts";
 import { type Repeat, workloads } from "./workloads.ts";
@@ -21,6 +22,8 @@ export interface WorkloadTasks {
 
 /** How often it is done between two looks at the clock. */
 const batch = 2_000;
+/** How long it is done at a stretch, in milliseconds. */
+const sliceMs = 50;
 
 const [, , id] = process.argv;
 const workload = workloads.find(({ group, name }) => `${group}.${name}` === id);
@@ -45,9 +48,13 @@ obeyParent<WorkloadTasks>({
 async function doFor(repeat: Repeat, seconds: number): Promise<number> {
   const until = performance.now() + seconds * 1_000;
   let times = 0;
-  do {
-    await repeat(batch);
-    times += batch;
-  } while (performance.now() < until);
+  for (let now = performance.now(); now < until; now = performance.now()) {
+    // Now and then it hears whether the bench has ended.
+    await setImmediate();
+    for (const pause = Math.min(until, now + sliceMs); now < pause; now = performance.now()) {
+      await repeat(batch);
+      times += batch;
+    }
+  }
   return times;
 }
