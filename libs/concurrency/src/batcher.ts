@@ -60,7 +60,7 @@ export class Batcher<I, R> {
     if (this.#queue.size >= maxQueued) throw new QueueFullError(`${this.#queue.size} items are queued already`);
     const weight = weigh(item);
     if (!(weight >= 0)) throw new RangeError(`weigh must answer a number from 0, not ${weight}`);
-    const queued = new BatcherItem<I, R>(item, weight, patience, timers, (left) => this.#drop(left));
+    const queued = new BatcherItem<I, R>(item, weight, patience, timers, (left) => this.#queue.delete(left));
     this.#queue.push(queued);
     this.#pumpSoon();
     return await queued.waiter.answer;
@@ -88,11 +88,6 @@ export class Batcher<I, R> {
       batch.refuse(closed());
     }
     return unfinished;
-  }
-
-  #drop(item: BatcherItem<I, R>): void {
-    this.#queue.delete(item);
-    this.#quiet.check();
   }
 
   #pumpSoon(): void {

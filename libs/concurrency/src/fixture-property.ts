@@ -1,7 +1,7 @@
 import fc from "fast-check";
 
 /** How many random histories each property is tried with. */
-const numRuns = 500;
+const numRuns = 300;
 
 /**
  * Fails unless `property` holds in random histories. What it fails with says how to run the smallest history that it

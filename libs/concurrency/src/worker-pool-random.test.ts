@@ -40,7 +40,8 @@ test("does what it takes in, in order, with no more workers than it has, whateve
     const jobs: Job[] = [];
     const order: number[] = [];
     const closes: { settled: boolean }[] = [];
-    const shutdowns: Promise<void>[] = [];
+    const shutdowns: { readonly left: number; readonly atWork: number }[] = [];
+    let shutdownsBegun = 0;
     let closed = false;
     let shut = false;
     let most = 0;
@@ -86,6 +87,9 @@ test("does what it takes in, in order, with no more workers than it has, whateve
       for (const { call, work } of jobs)
         if (work.atWork)
           assert.equal(work.aborted, shut || call.fate !== "waiting", "aborted without need, or not at all");
+      for (const { left, atWork } of shutdowns) assert.equal(left, atWork);
+      if (shutdowns.length > 0)
+        for (const { call } of jobs) assert.notEqual(call.fate, "waiting", "waits for a pool that was shut down");
       for (const { settled } of closes) assert.equal(settled, pool.running === 0 && pool.queued === 0);
     };
 
@@ -110,7 +114,8 @@ test("does what it takes in, in order, with no more workers than it has, whateve
       } else if (step.do === "shutdown") {
         closed = true;
         shut = true;
-        shutdowns.push(pool.shutdown(step.graceMs).then((left) => assert.equal(left, running())));
+        shutdownsBegun += 1;
+        void pool.shutdown(step.graceMs).then((left) => shutdowns.push({ left, atWork: running() }));
       } else await advance(step.ms);
       assert.ok(pool.queued <= maxQueued, `${pool.queued} are queued`);
       assert.ok(pool.running <= workers, `${pool.running} are running`);
@@ -121,7 +126,7 @@ test("does what it takes in, in order, with no more workers than it has, whateve
       await advance(10);
     }
     await advance(10);
-    await Promise.all(shutdowns);
+    assert.equal(shutdowns.length, shutdownsBegun);
     for (const [number, { call, work, expected, expiresAt, gaveUp }] of jobs.entries()) {
       const { fate } = call;
       if (expected !== undefined) assert.deepEqual([fate, work.started], [expected, false]);

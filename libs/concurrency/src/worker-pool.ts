@@ -102,7 +102,7 @@ export class WorkerPool {
     const controller = new AbortController();
     const waiter = new Waiter<R>(patience, this.#timers, (reason) => {
       controller.abort(reason);
-      if (job.state === "queued") this.#drop(job);
+      if (job.state === "queued") this.#queue.delete(job);
     });
     const job: Job = {
       controller,
@@ -148,11 +148,6 @@ export class WorkerPool {
     const oldest = this.#whenFull === "discard-oldest" ? this.#queue.shift() : undefined;
     if (oldest === undefined) throw new QueueFullError(`${this.#queue.size} are queued already`);
     oldest.reject(new DiscardedError("later work has taken the place"));
-  }
-
-  #drop(job: Job): void {
-    this.#queue.delete(job);
-    this.#quiet.check();
   }
 
   async #start(job: Job): Promise<void> {
