@@ -165,7 +165,9 @@ test("does what its plain model does, whatever callers, callees, time and operat
           model.force(action.state);
         } else if (action.do === "acquire") {
           for (let n = 0; n < action.times; n += 1) {
+            const isTold = breaker.retryAfterMs === 0;
             const permit = breaker.tryAcquire();
+            assert.equal(permit !== undefined, isTold, "it does not do what it tells those who ask first");
             const expected = model.acquire(time());
             assert.equal(permit !== undefined, expected !== undefined, `while ${model.kind}`);
             if (permit !== undefined && expected !== undefined) calls.push({ permit, model: expected });

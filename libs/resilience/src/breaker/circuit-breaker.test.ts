@@ -238,6 +238,21 @@ test("a probe that hangs gives its permit back, one for one, and what it says la
   assert.deepEqual(breaker.state, { kind: "half-open", underWay: 2, succeeded: 1 });
 });
 
+test("whoever asks before calling learns when a hanging probe gives its permit back", async () => {
+  const { breaker, halfOpen, acquire, clock } = breakerWith();
+  await halfOpen();
+  acquire();
+  await clock.advance(1_000);
+  for (let n = 1; n < probes; n += 1) acquire();
+  assert.equal(breaker.retryAfterMs, openMs);
+  await clock.advance(probeTimeoutMs - 1_400);
+  assert.equal(breaker.retryAfterMs, 400);
+  await clock.advance(400);
+  assert.equal(breaker.retryAfterMs, 0);
+  acquire();
+  assert.equal(breaker.retryAfterMs, 1_000);
+});
+
 test("probes that all hang do not keep it half-open for ever", async () => {
   const { breaker, halfOpen, acquire, call, clock } = breakerWith();
   await halfOpen();

@@ -74,14 +74,15 @@ export class CircuitBreaker implements Breaker {
   }
 
   /**
-   * What is left of `openMs` while it is open, and all of it while it is half-open and has no permit left, or is forced open.
+   * What is left of `openMs` while it is open; all of it while it is forced open, and while it is half-open and has no permit
+   * left, unless a probe gives one back sooner because it hangs.
    */
   get retryAfterMs(): number {
     switch (this.#kind) {
       case "open":
         return Math.max(0, this.#openUntil - this.#time());
       case "half-open":
-        return this.#probes.size + this.#succeeded < this.#options.probes ? 0 : this.#options.openMs;
+        return this.#nextProbeMs();
       case "forced-open":
         return this.#options.openMs;
       default:
@@ -118,6 +119,14 @@ export class CircuitBreaker implements Breaker {
   /** Whole milliseconds since it was made: for 24 days such numbers take no memory of their own, as fractions do. */
   #time(): number {
     return Math.floor(this.#now() - this.#madeAt);
+  }
+
+  /** Those who ask before they call must learn of it when a probe hangs: nobody takes its permit back but a call. */
+  #nextProbeMs(): number {
+    const { probes, probeTimeoutMs, openMs } = this.#options;
+    const [oldest] = this.#probes;
+    if (oldest === undefined || this.#probes.size + this.#succeeded < probes) return 0;
+    return Math.min(openMs, Math.max(0, oldest.startedAt + probeTimeoutMs - this.#time()));
   }
 
   #tryProbe(): BreakerPermit | undefined {
