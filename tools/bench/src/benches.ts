@@ -1,9 +1,17 @@
 import { balanceBench } from "./balance/balance-bench.ts";
 import type { Bench } from "./bench.ts";
 import { connectionsBench } from "./connections/connections-bench.ts";
+import { overloadBench } from "./overload/overload-bench.ts";
 import { poolBench } from "./pool/pool-bench.ts";
 import { resilienceBench } from "./resilience/resilience-bench.ts";
 import { rpcBench } from "./rpc/rpc-bench.ts";
 
 /** Every bench that there is. */
-export const benches: readonly Bench[] = [rpcBench, connectionsBench, balanceBench, poolBench, resilienceBench];
+export const benches: readonly Bench[] = [
+  rpcBench,
+  connectionsBench,
+  balanceBench,
+  poolBench,
+  resilienceBench,
+  overloadBench,
+];
