@@ -97,12 +97,14 @@ export interface ClientOptions {
 }
 
 /**
- * No compression; 10,000 calls at once, of which none waits; a margin of 10 ms: enough to answer before the caller stops
+ * No compression; 10,000 calls at once, of which none waits; a budget of 50 attempts at once besides the first ones, and of
+ * one for each ten calls in the long run, as gRPC's own documents have it; a margin of 10 ms: enough to answer before the caller stops
  * waiting; 5 seconds to connect; connections that are silent for 30 seconds have 15 seconds to answer.
  */
 export const defaultClientOptions = Object.freeze({
   middleware: Object.freeze([]),
   bulkhead: Object.freeze({ maxCalls: 10_000, maxWaiting: 0, maxWaitMs: 100 }),
+  retryBudget: Object.freeze({ maxTokens: 100, tokenRatio: 0.1 }),
   compression: "none",
   marginMs: 10,
   connectTimeoutMs: 5_000,
@@ -156,6 +158,7 @@ export function createClient<S extends DescService>(
   const { fallbacks, onResilienceEvent } = options;
   if (fallbacks !== undefined) requireFallbacks(service, fallbacks);
   const budget = new RetryBudget({
+    ...defaultClientOptions.retryBudget,
     ...all.retryBudget,
     onEvent: ({ type, tokens }) => tell(onResilienceEvent, { type: "retry-budget", state: type, tokens }),
   });
