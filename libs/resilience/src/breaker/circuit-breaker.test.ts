@@ -379,6 +379,22 @@ test("the wall clock may jump: by default it is not looked at", (t) => {
   assert.ok(breaker.retryAfterMs <= 3_600_000);
 });
 
+test("goes on as ever after years, when milliseconds are many", async () => {
+  const { breaker, clock, open, acquire, call } = breakerWith({ slowCallMs: 100 });
+  await clock.advance(5 * 365 * 24 * 3_600_000);
+  open();
+  await clock.advance(openMs - 1);
+  assert.equal(breaker.retryAfterMs, 1);
+  await clock.advance(1);
+  const slow = acquire();
+  await clock.advance(101);
+  slow.end("success");
+  assert.equal(breaker.state.kind, "open");
+  await clock.advance(openMs);
+  call("success", probes);
+  assert.equal(breaker.state.kind, "closed");
+});
+
 test("refuses options out of range by name", () => {
   const cases: readonly (readonly [CircuitBreakerOptions, RegExp])[] = [
     [{ window: { kind: "count", calls: 0 } }, /window\.calls must be a whole number from 1 to 100000, not 0/],

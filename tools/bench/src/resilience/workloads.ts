@@ -70,6 +70,21 @@ export const workloads: readonly Workload[] = [
   },
   {
     group: "breaker",
+    name: "closed-many",
+    subject: "shoal",
+    what: "closed, 1,000 breakers of all kinds in turn",
+    prepare: () => {
+      const kinds: readonly (() => Breaker)[] = [
+        () => new CircuitBreaker(),
+        () => new CircuitBreaker({ window: { kind: "count", calls: 100 } }),
+        () => new CircuitBreaker({ slowCallMs: second }),
+        () => new AdaptiveThrottle(),
+      ];
+      return permits(...Array.from({ length: 250 }, () => kinds.map((create) => create())).flat());
+    },
+  },
+  {
+    group: "breaker",
     name: "open",
     subject: "shoal",
     what: "open: refusal",
@@ -264,10 +279,13 @@ function opossum(): Opossum<number> {
   });
 }
 
-function permits(breaker: Breaker): Repeat {
+/** Of each breaker in turn. */
+function permits(...breakers: readonly Breaker[]): Repeat {
+  let turn = 0;
   return (times) => {
     for (let n = 0; n < times; n += 1) {
-      const permit = breaker.tryAcquire();
+      const permit = breakers[turn]?.tryAcquire();
+      turn = turn + 1 === breakers.length ? 0 : turn + 1;
       if (permit === undefined) throw new Error("refused");
       permit.end("success");
     }
