@@ -123,6 +123,28 @@ test("a worker that does not exist fails the task", async (t) => {
   assert.equal(pool.running, 0);
 });
 
+test("100,000 tasks that were left while they waited leave nothing", async (t) => {
+  const pool = await testedPool(t, { maxQueued: 1_000 });
+  const busy = spinning();
+  const running = pool.run(busy.task);
+  for (let wave = 0; wave < 100; wave += 1) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const tasks = Array.from({ length: 1_000 }, () =>
+      pool.run({ kind: "primes", below: 10 }, { signal, timeoutMs: 60_000 }),
+    );
+    assert.equal(pool.queued, 1_000);
+    controller.abort(new Error("gave up"));
+    for (const { status } of await Promise.allSettled(tasks)) assert.equal(status, "rejected");
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+  }
+  assert.deepEqual([pool.running, pool.queued], [1, 0]);
+  busy.stop(1);
+  assert.equal(await running, 1);
+  await pool.close();
+  await until("no thread is left", () => !process.getActiveResourcesInfo().includes("MessagePort"));
+});
+
 test("refuses options out of range", async () => {
   await assert.rejects(createCpuPool({ worker, threads: 0 }), /threads must be/);
   await assert.rejects(createCpuPool({ worker, maxQueued: -1 }), /maxQueued must be/);
