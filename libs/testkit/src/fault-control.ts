@@ -4,6 +4,7 @@ import { type FaultRule, parseFaultRules } from "./fault-rules.ts";
 /** What the control endpoint controls. */
 export interface FaultSwitch {
   readonly faults: readonly FaultRule[];
+  readonly struck: number;
   setFaults(rules: readonly FaultRule[]): void;
 }
 
@@ -11,18 +12,20 @@ export interface FaultSwitch {
 const maxBody = 1_000_000;
 
 /**
- * Answers `GET /faults` with the rules and `PUT /faults` by setting them: JSON, a list of rules. What cannot be done is
- * answered with 400, 404, 405 or 413 and `{ "error": … }`, and changes nothing.
+ * Answers `GET /faults` with the rules and `PUT /faults` by setting them: JSON, a list of rules; and `GET /struck` with how
+ * many calls and connections faults have befallen. What cannot be done is answered with 400, 404, 405 or 413 and `{ "error": … }`, and changes nothing.
  */
 export async function answerControl(
-  { faults, setFaults }: FaultSwitch,
+  { faults, struck, setFaults }: FaultSwitch,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const answer = (status: number, body: unknown) => {
     response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
   };
-  if (request.url !== "/faults") return answer(404, { error: `there is /faults here, not ${request.url}` });
+  if (request.url === "/struck" && request.method === "GET") return answer(200, struck);
+  if (request.url !== "/faults")
+    return answer(404, { error: `there are /faults and GET /struck here, not ${request.method} ${request.url}` });
   if (request.method === "GET") return answer(200, faults);
   if (request.method !== "PUT") {
     response.setHeader("allow", "GET, PUT");

@@ -350,6 +350,7 @@ test("a black hole takes calls and connections and answers neither; after it con
   }
   assert.deepEqual({ answered, settings }, { answered: false, settings: false });
   proxy.setFaults([]);
+  assert.equal(proxy.struck, 2);
   await until("the new connection goes on", () => settings);
   const well = post(stuck, "/a.B/Well");
   well.end("hello");
@@ -372,6 +373,8 @@ test("a share of the calls fails", async (t) => {
     statuses.push((await outcomeOf(stream)).status);
   }
   assert.deepEqual(statuses, ["10", 200, "10", 200, 200, 200]);
+  assert.equal(proxy.struck, 2);
+  assert.equal(await (await fetch(controlOf(proxy).replace("faults", "struck"))).json(), 2);
 });
 
 test("rules are read and set over HTTP while it runs; wrong ones are refused and change nothing", async (t) => {

@@ -36,6 +36,8 @@ export interface FaultProxy {
   readonly controlAddress: string;
   /** The rules that hold now. */
   readonly faults: readonly FaultRule[];
+  /** How many calls and new connections faults have befallen so far. */
+  readonly struck: number;
   /** Has these rules hold for calls from now on; throws a `RangeError`, and changes nothing, where one is wrong. */
   setFaults(rules: readonly FaultRule[]): void;
   /** Has connections from now on lead to the instance at `HOST:PORT`. */
@@ -58,17 +60,24 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
   const { host, port, random, target: firstTarget } = { ...defaultFaultProxyOptions, ...options };
   let rules = parseFaultRules(options.faults ?? defaultFaultProxyOptions.faults);
   let target = firstTarget;
+  let struck = 0;
   const connections = new Set<FaultConnection>();
   /** Those that wait for a target, or are in a black hole. */
   const waiting = new Set<Socket>();
 
   const admit = (socket: Socket) => {
-    if (target === undefined || swallowsConnection(rules, random)) {
+    const isSwallowed = swallowsConnection(rules, random);
+    if (isSwallowed && !waiting.has(socket)) struck += 1;
+    if (isSwallowed || target === undefined) {
       waiting.add(socket);
       return;
     }
     waiting.delete(socket);
-    const choose = (path: string) => chooseFault(rules, path, random);
+    const choose = (path: string) => {
+      const fault = chooseFault(rules, path, random);
+      if (fault !== undefined) struck += 1;
+      return fault;
+    };
     const connection = new FaultConnection(socket, { target, choose, random });
     connections.add(connection);
     socket.once("close", () => connections.delete(connection));
@@ -87,7 +96,7 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
     admit(socket);
   });
   const control = createControlServer((request, response) => {
-    answerControl({ faults: rules, setFaults }, request, response).catch(() => response.destroy());
+    answerControl({ faults: rules, struck, setFaults }, request, response).catch(() => response.destroy());
   });
   const address = await listen(server, host, port);
   const controlAddress = await listen(control, "127.0.0.1", 0);
@@ -100,6 +109,9 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
     controlAddress,
     get faults() {
       return rules;
+    },
+    get struck() {
+      return struck;
     },
     setFaults,
     setTarget: (given) => {

@@ -6,9 +6,10 @@ import { services } from "./services.ts";
 const read = (...args: string[]) => readArguments(args, services);
 
 test("one instance of each service, and data is kept, unless told otherwise", () => {
-  assert.deepEqual(read(), { fresh: false, scale: new Map(), help: false });
-  assert.deepEqual(read("--fresh", "--scale", "order=3", "--scale=user=2"), {
+  assert.deepEqual(read(), { fresh: false, faults: false, scale: new Map(), help: false });
+  assert.deepEqual(read("--fresh", "--faults", "--scale", "order=3", "--scale=user=2"), {
     fresh: true,
+    faults: true,
     scale: new Map([
       ["order", 3],
       ["user", 2],

@@ -4,6 +4,8 @@ import type { ServiceSpec } from "./services.ts";
 /** What the command line says. */
 export interface LauncherArguments {
   readonly fresh: boolean;
+  /** Whether a fault proxy stands before every instance. */
+  readonly faults: boolean;
   /** How many instances of a service, by its name; not all are named. */
   readonly scale: ReadonlyMap<string, number>;
   readonly help: boolean;
@@ -18,12 +20,14 @@ export function readArguments(args: readonly string[], services: readonly Servic
     args: [...args],
     options: {
       fresh: { type: "boolean", default: false },
+      faults: { type: "boolean", default: false },
       scale: { type: "string", multiple: true, default: [] },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   return {
     fresh: values.fresh,
+    faults: values.faults,
     scale: new Map(values.scale.map((text) => readScale(text, services))),
     help: values.help,
   };

@@ -44,6 +44,8 @@ const others = Object.entries(process.env).filter(([key]) => key.startsWith("SHO
 log("info", "ready", {
   others: Object.fromEntries(others),
   registry: setting("REGISTRY"),
+  advertise: setting("ADVERTISE"),
+  grpcPort,
   starts: starts + 1,
   at: Date.now(),
 });

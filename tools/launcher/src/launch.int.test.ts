@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync, symlinkSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -172,6 +174,69 @@ test("a service that dies is told with its signal, and can be started again wher
   await assertListens(after.grpcAddress);
 });
 
+test("with faults each instance is reached through a proxy, at the address that it would have, also after a restart", async (t) => {
+  const death = Promise.withResolvers<void>();
+  const scale = new Map([["order", 2]]);
+  const { home, launched } = await start(t, { scale, faults: true, onDeath: () => death.resolve() });
+  for (const { name, grpcAddress } of launched.services) {
+    const said = lines(home, name).find(({ msg }) => msg === "ready");
+    assert.equal(said.advertise, grpcAddress);
+    assert.notEqual(said.grpcPort, Number(grpcAddress.split(":")[1]));
+    await assertListens(grpcAddress);
+  }
+  const before = launched.service("order-2");
+  const control = `http://${launched.faultControl("order-2")}/faults`;
+  const rules = [{ fault: { blackHole: true } }];
+  await fetch(control, { method: "PUT", body: JSON.stringify(rules) });
+  process.kill(before.pid, "SIGKILL");
+  await death.promise;
+  const after = await launched.restart("order-2");
+  assert.equal(after.grpcAddress, before.grpcAddress);
+  assert.deepEqual(await (await fetch(control)).json(), rules);
+  assert.deepEqual(await (await fetch(`http://${launched.faultControl("order")}/faults`)).json(), []);
+  assert.throws(() => launched.faultControl("order-3"), /there is no fault proxy before order-3/);
+  await launched.stop();
+  await assert.rejects(fetch(control));
+  assert.equal(existsSync(join(home, "faults.json")), false);
+});
+
+test("a fault proxy takes a service's port, and one that it cannot have is named", async (t) => {
+  const { launched: first } = await start(t, { faults: true });
+  const [, port = ""] = first.service("order").grpcAddress.split(":");
+  const warnings: string[] = [];
+  const second = start(t, {
+    faults: true,
+    env: { SHOAL_ORDER_GRPC_PORT: port },
+    onWarning: (service, { level, message }) => warnings.push(`${service} ${level} ${message}`),
+  });
+  await assert.rejects(second, /order-faults could not start: exit code 1/);
+  assert.deepEqual(warnings, [`order-faults fatal port ${port} is in use by another program`]);
+});
+
+test("npm run faults sets, shows and clears the faults of one instance or all", async (t) => {
+  const { home, launched } = await start(t, { faults: true });
+  assert.ok(launched.faultControl("user"));
+  assert.deepEqual(await faults(home), {
+    code: 0,
+    said: ["user", "inventory", "order"].map((name) => `${name}: no faults (0 struck so far)\n`).join(""),
+  });
+  const slowed = await faults(home, "order", "--latency", "300", "--method", "CreateOrder");
+  assert.match(slowed.said, /^order: \{"method":"CreateOrder","fault":\{"latencyMs":300\}\} \(0 struck so far\)$/m);
+  const added = await faults(home, "order", "--code", "ABORTED", "--share", "0.5", "--add");
+  assert.match(added.said, /^order: .*"latencyMs":300\}\} \{"share":0.5,"fault":\{"code":"ABORTED"\}\} /m);
+  assert.equal((await faults(home, "all", "--off")).said.match(/no faults/g)?.length, 3);
+  assert.deepEqual(await faults(home, "ordr", "--off"), {
+    code: 1,
+    said: "There is no instance ordr; there are user, inventory, order.\n",
+  });
+  const wrong = await faults(home, "order", "--code", "NONE");
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.said, /^faults\[0\]\.fault\.code must be one of CANCELLED, .* not "NONE"$/m);
+  assert.equal((await faults(home, "order")).code, 2);
+  await launched.stop();
+  assert.deepEqual(await faults(home), { code: 1, said: "Nothing runs here with faults: npm start -- --faults\n" });
+});
+
 test("a second launcher in the same folder is refused, and the data of the first is left alone", async (t) => {
   const { home } = await start(t);
   await assert.rejects(start(t, { home, fresh: true }), (error) => {
@@ -180,6 +245,18 @@ test("a second launcher in the same folder is refused, and the data of the first
   });
   assert.equal(readFileSync(join(home, "data/user.db"), "utf8"), "1");
 });
+
+/** Runs `npm run faults -- <args>` for the services in `home`. */
+async function faults(home: string, ...args: string[]): Promise<{ readonly code: number; readonly said: string }> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "faults.ts"), ...args], {
+    env: { ...process.env, SHOAL_HOME: home },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
+  const [code] = (await once(child, "close")) as [number];
+  return { code, said };
+}
 
 /** Starts three fixture services on free ports; they are stopped after the test. */
 async function start(t: TestContext, options: LaunchOptions = {}): Promise<{ home: string; launched: Launched }> {

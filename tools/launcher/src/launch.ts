@@ -13,6 +13,11 @@ export interface Launched {
   readonly registryUrl: string;
   /** An instance by its name: `order` is the first one, `order-2` the second. Throws an `Error` for a name that none has. */
   service(name: string): ServiceAddress;
+  /**
+   * `HOST:PORT` where the fault proxy before an instance is controlled, by `GET` and `PUT /faults`. Throws an `Error` for an
+   * instance that has none: without `faults` none has.
+   */
+  faultControl(name: string): string;
   /** Starts an instance that has died again, at the same addresses. */
   restart(name: string): Promise<ServiceAddress>;
   /** Drains and stops all. Never rejects. */
@@ -28,7 +33,8 @@ export function homeOf(env: NodeJS.ProcessEnv): string {
 
 /**
  * Starts the services of Shoal, each in a process of its own, and resolves when all take calls. Defaults: all services, one
- * instance of each, this process's environment, `.shoal/` (or SHOAL_HOME), earlier data kept, events untold. Rejects with a
+ * instance of each, no fault proxies, this process's environment, `.shoal/` (or SHOAL_HOME), earlier data kept, events
+ * untold. Rejects with a
  * `LaunchError`, with nothing left running. The caller stops it; if this process ends without, the services stop.
  */
 export async function launch(options: LaunchOptions = {}): Promise<Launched> {
@@ -45,6 +51,11 @@ export async function launch(options: LaunchOptions = {}): Promise<Launched> {
       if (found === undefined) throw new Error(`there is no service ${name}`);
       return found;
     },
+    faultControl: (name) => {
+      const address = stack.faultControls.get(name);
+      if (address === undefined) throw new Error(`there is no fault proxy before ${name}`);
+      return address;
+    },
     restart: (name) => stack.restart(name),
     stop: () => stack.stop(),
     kill: () => stack.kill(),
@@ -60,6 +71,7 @@ export function createStack(options: LaunchOptions): Stack {
     scale: new Map(),
     home: homeOf(env),
     fresh: false,
+    faults: false,
     onReady: ignore,
     onWarning: ignore,
     onDeath: ignore,

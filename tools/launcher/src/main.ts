@@ -1,5 +1,5 @@
-// `npm start [-- --fresh --scale SERVICE=N]`: runs all services on this machine until Ctrl-C. Exit code 0 after an orderly stop, 1 when a
-// service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
+// `npm start [-- --fresh --faults --scale SERVICE=N]`: runs all services on this machine until Ctrl-C. Exit code 0 after
+// an orderly stop, 1 when a service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type LauncherArguments, readArguments } from "./arguments.ts";
 import { Deaths } from "./deaths.ts";
@@ -14,6 +14,7 @@ const usage = `npm start [-- options]: starts every service of Shoal on this mac
   --fresh             delete the data of earlier runs first; a database set by SHOAL_<SERVICE>_DATABASE_URL is kept
   --scale order=3     run so many instances of a service, 1 to 20; may be given for each service. An instance that dies
                       is started again while another one of its service is there, unless it dies at once each time.
+  --faults            put a fault proxy before every instance: npm run faults then slows, fails and cuts off calls
   --help              show this
 
 Every service takes its settings from the environment, such as SHOAL_ORDER_GRPC_PORT=6000 or
@@ -21,7 +22,7 @@ SHOAL_USER_DATABASE_URL=mysql://user:password@127.0.0.1:3306/users. SHOAL_HOME i
 data and logs, .shoal in the repository unless set. The services find each other in a registry
 on port 50050, or SHOAL_REGISTRY_PORT.`;
 
-const { fresh, scale } = argumentsOrExit();
+const { fresh, faults, scale } = argumentsOrExit();
 const began = performance.now();
 const home = homeOf(process.env);
 const deaths = new Deaths();
@@ -29,6 +30,7 @@ const stack = createStack({
   home,
   fresh,
   scale,
+  faults,
   onReady: (service) => {
     deaths.ready(service.name, performance.now());
     report.reportReady(service);
@@ -60,6 +62,7 @@ try {
   await stack.start();
   const kept = services.filter(({ name }) => fresh && hasOwnDatabase(name, process.env));
   for (const { name } of kept) report.reportKept(name);
+  if (faults) report.reportFaults(stack.faultControls);
   report.reportRunning(stack.addresses, { home, registryUrl: stack.registryUrl, tookMs: performance.now() - began });
 } catch (error) {
   if (exitCode === undefined) {

@@ -36,6 +36,12 @@ export function reportKept(service: string): void {
   );
 }
 
+/** Where each fault proxy is controlled. */
+export function reportFaults(controls: ReadonlyMap<string, string>): void {
+  const rows = [...controls].map(([name, address]) => [name, `http://${address}/faults`]);
+  console.log(`\n${table([["faults of", "are set at"], ...rows])}\n\nnpm run faults -- --help says how.`);
+}
+
 /** The addresses, a call to try, and the line that says that all is up. */
 export function reportRunning(
   services: readonly ServiceAddress[],

@@ -24,7 +24,7 @@ export function serviceEnvironment(
   options: ServiceEnvironmentOptions,
 ): NodeJS.ProcessEnv {
   const { env, dataDirectory, addresses, registryUrl } = options;
-  const prefix = prefixOf(spec.name);
+  const prefix = variablePrefix(spec.name);
   const defaults: Record<string, string> = {
     [`${prefix}GRPC_PORT`]: String(spec.grpcPort),
     [`${prefix}DATABASE_URL`]: `sqlite:${join(dataDirectory, `${spec.name}.db`)}`,
@@ -49,12 +49,12 @@ export function registryPort(env: NodeJS.ProcessEnv): number {
 
 /** Whether the caller's environment says where a service keeps its state, so that it is not among the launcher's data. */
 export function hasOwnDatabase(name: string, env: NodeJS.ProcessEnv): boolean {
-  return Boolean(env[`${prefixOf(name)}DATABASE_URL`]);
+  return Boolean(env[`${variablePrefix(name)}DATABASE_URL`]);
 }
 
 /** How to reach a service that listens on the host that the environment sets, from this machine. */
 export function reachableHost(name: string, env: NodeJS.ProcessEnv): string {
-  const host = env[`${prefixOf(name)}HOST`] || "127.0.0.1";
+  const host = env[`${variablePrefix(name)}HOST`] || "127.0.0.1";
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";
   return host.includes(":") ? `[${host}]` : host;
@@ -62,13 +62,14 @@ export function reachableHost(name: string, env: NodeJS.ProcessEnv): string {
 
 /** How long a service may take to stop, in milliseconds: its calls at work, its other parts, and some more. */
 export function stopTimeoutMs(name: string, env: NodeJS.ProcessEnv): number {
-  const drainTimeoutMs = Number(env[`${prefixOf(name)}DRAIN_TIMEOUT_MS`] || defaultDrainTimeoutMs);
+  const drainTimeoutMs = Number(env[`${variablePrefix(name)}DRAIN_TIMEOUT_MS`] || defaultDrainTimeoutMs);
   return (Number.isFinite(drainTimeoutMs) ? drainTimeoutMs : defaultDrainTimeoutMs) + 7_000;
 }
 
 /** That of the services' own settings. */
 const defaultDrainTimeoutMs = 10_000;
 
-function prefixOf(name: string): string {
+/** What the names of a service's settings begin with, such as `SHOAL_ORDER_`. */
+export function variablePrefix(name: string): string {
   return `SHOAL_${name.toUpperCase()}_`;
 }

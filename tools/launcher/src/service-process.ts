@@ -100,6 +100,11 @@ export class ServiceProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** Tells it something over its channel; nothing where it has ended. */
+  send(message: object): void {
+    if (this.#child.connected) this.#child.send(message);
+  }
+
   /** Asks it to drain and stop, and ends it when it has not within `timeoutMs`. Answers whether it had to be. */
   async stop(timeoutMs: number): Promise<{ readonly forced: boolean }> {
     let forced = false;

@@ -1,8 +1,16 @@
 import { createLocalRegistryServer, type LocalRegistryServer } from "@shoal/discovery";
+import { removeFaultControls, writeFaultControls } from "./fault-controls.ts";
+import { FaultProxies } from "./fault-proxies.ts";
 import { type Home, openHome, type ServiceRecord } from "./home.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { LogLine } from "./log-line.ts";
-import { reachableHost, registryPort, serviceEnvironment, stopTimeoutMs } from "./service-environment.ts";
+import {
+  reachableHost,
+  registryPort,
+  serviceEnvironment,
+  stopTimeoutMs,
+  variablePrefix,
+} from "./service-environment.ts";
 import { type ServiceEnd, ServiceProcess } from "./service-process.ts";
 import { repositoryRoot, type ServiceSpec } from "./services.ts";
 
@@ -18,6 +26,8 @@ export interface StackOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Deletes the data of earlier runs. */
   readonly fresh: boolean;
+  /** Puts a fault proxy before every instance, at the address that the instance would have. */
+  readonly faults: boolean;
   readonly onReady: (service: ServiceAddress) => void;
   /** Told of each line from `warn` up in a service's log. */
   readonly onWarning: (service: string, line: LogLine) => void;
@@ -33,7 +43,7 @@ export interface ServiceAddress {
   readonly name: string;
   readonly service: string;
   readonly pid: number;
-  /** `HOST:PORT` for gRPC. */
+  /** `HOST:PORT` for gRPC: that of its fault proxy, where it has one. */
   readonly grpcAddress: string;
   /** `HOST:PORT` for HTTP: `/healthz`, `/readyz`. */
   readonly adminAddress: string;
@@ -53,8 +63,9 @@ interface InstanceSpec {
 const readyTimeoutMs = 60_000;
 
 /**
- * All services, each instance in a process of its own, and the registry that they find each other in. States: new → starting → running → stopped; a start that fails, or is
- * stopped, goes to stopped.
+ * All services, each instance in a process of its own, the registry that they find each other in, and, where asked for, a
+ * fault proxy before each instance. States: new → starting → running → stopped; a start that fails, or is stopped, goes to
+ * stopped.
  */
 export class Stack {
   readonly #options: StackOptions;
@@ -63,6 +74,7 @@ export class Stack {
   readonly #processes = new Map<string, ServiceProcess>();
   readonly #addresses = new Map<string, ServiceAddress>();
   #home: Home | undefined;
+  #proxies: FaultProxies | undefined;
   #registry: LocalRegistryServer | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -90,6 +102,11 @@ export class Stack {
     return others.filter((other) => this.#processes.get(other.name)?.running === true);
   }
 
+  /** `HOST:PORT` of the control endpoint of each instance's fault proxy, by the instance's name. */
+  get faultControls(): ReadonlyMap<string, string> {
+    return this.#proxies?.controlAddresses ?? new Map();
+  }
+
   /** The URL of the registry that the services find each other in, once it runs. */
   get registryUrl(): string | undefined {
     return this.#registry && `local://${this.#registry.address}`;
@@ -110,7 +127,7 @@ export class Stack {
     const instance = this.#instances.find((one) => one.name === name);
     if (before === undefined || instance === undefined) throw new Error(`${name} has not been started`);
     await this.#processes.get(name)?.ended;
-    const variable = `SHOAL_${instance.service.name.toUpperCase()}_`;
+    const variable = variablePrefix(instance.service.name);
     return await this.#startInstance(instance, {
       [`${variable}GRPC_PORT`]: portOf(before.grpcAddress),
       [`${variable}ADMIN_PORT`]: portOf(before.adminAddress),
@@ -128,6 +145,7 @@ export class Stack {
   kill(): void {
     this.#stopAsked.abort(new LaunchError("The start was interrupted."));
     for (const service of this.#processes.values()) service.kill();
+    this.#proxies?.kill();
   }
 
   async #start(): Promise<void> {
@@ -135,6 +153,8 @@ export class Stack {
     const { signal } = this.#stopAsked;
     signal.throwIfAborted();
     this.#home = await openHome(home, { fresh, onWait, signal });
+    removeFaultControls(home);
+    if (this.#options.faults) this.#proxies = this.#createProxies(this.#home);
     const ready = new Map<string, Promise<unknown>>();
     try {
       this.#registry = await startRegistry(registryPort(this.#options.env));
@@ -166,23 +186,31 @@ export class Stack {
     const began = performance.now();
     const addresses = new Map(this.addresses.map((service) => [service.name, service.grpcAddress]));
     const { dataDirectory } = home;
+    const settings = serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl });
+    const variable = variablePrefix(spec.name);
+    const host = reachableHost(spec.name, env);
+    const listening = settings[`${variable}HOST`] || "127.0.0.1";
+    const proxy = await this.#proxies?.before(name, listening, settings[`${variable}GRPC_PORT`] || "0");
+    const behindProxy = proxy && { [`${variable}GRPC_PORT`]: "0", [`${variable}ADVERTISE`]: `${host}:${proxy.port}` };
+    signal.throwIfAborted();
     const service = new ServiceProcess({
       name,
       entry: spec.entry,
       cwd: repositoryRoot,
-      env: { ...serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl }), ...environment },
+      env: { ...settings, ...environment, ...behindProxy },
       logFile: home.logFile(name),
       onWarning: (line) => onWarning(name, line),
     });
     this.#processes.set(name, service);
     home.record(this.#records());
     const { grpcPort, adminPort } = await this.#untilReady(service);
-    const host = reachableHost(spec.name, env);
+    proxy?.setTarget(`${host}:${grpcPort}`);
+    if (proxy !== undefined) writeFaultControls(this.#options.home, this.faultControls);
     const address: ServiceAddress = {
       name,
       service: spec.name,
       pid: service.pid ?? 0,
-      grpcAddress: `${host}:${grpcPort}`,
+      grpcAddress: `${host}:${proxy?.port ?? grpcPort}`,
       adminAddress: `${host}:${adminPort}`,
       startedInMs: performance.now() - began,
     };
@@ -245,17 +273,26 @@ export class Stack {
       );
     }
     await Promise.all(stopped.values());
+    await this.#proxies?.stop();
+    if (this.#home !== undefined) removeFaultControls(this.#options.home);
     await this.#registry?.close();
     this.#registry = undefined;
     this.#home?.close();
     this.#home = undefined;
   }
 
+  #createProxies({ logFile }: Home): FaultProxies {
+    const { env, onWarning } = this.#options;
+    const untilReady = (process: ServiceProcess) => this.#untilReady(process);
+    return new FaultProxies({ cwd: repositoryRoot, env, logFile, onWarning, untilReady });
+  }
+
   #records(): ServiceRecord[] {
-    return this.#instances.flatMap(({ name, service: { entry } }) => {
+    const services = this.#instances.flatMap(({ name, service: { entry } }) => {
       const pid = this.#processes.get(name)?.pid;
       return pid === undefined ? [] : [{ name, pid, entry }];
     });
+    return [...services, ...(this.#proxies?.records ?? [])];
   }
 }
 
