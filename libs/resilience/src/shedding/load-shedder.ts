@@ -200,12 +200,9 @@ export class LoadShedder {
     return this.#classes[rank] as Class;
   }
 
-  /** Whether a call may begin: there is room for its like, and nobody waits who comes first. */
+  /** Whether a call may begin. While somebody waits there is no room for any priority up to that one's: see `#admitWaiting`. */
   #hasRoom(rank: number): boolean {
-    if (this.#atWork >= this.#room(rank)) return false;
-    if (this.#waiting > 0)
-      for (let other = 0; other <= rank; other += 1) if (this.#class(other).waiting.size > 0) return false;
-    return true;
+    return this.#atWork < this.#room(rank);
   }
 
   #room(rank: number): number {
