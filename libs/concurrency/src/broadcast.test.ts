@@ -71,3 +71,52 @@ test("a signal that has aborted already gives an empty iteration", async () => {
   assert.equal((await values.next()).done, true);
   assert.equal(broadcast.size, 0);
 });
+
+test("drops the oldest, or the newest, where a subscriber asks for it, and counts what is dropped", async () => {
+  const broadcast = new Broadcast<number>(2);
+  const { signal } = new AbortController();
+  const latest = broadcast.subscribe(all, signal, { whenSlow: "drop-oldest" });
+  const first = broadcast.subscribe(all, signal, { whenSlow: "drop-newest" });
+  for (const n of [1, 2, 3, 4]) broadcast.publish(n);
+  assert.deepEqual([(await latest.next()).value, (await latest.next()).value, latest.dropped], [3, 4, 2]);
+  assert.deepEqual([(await first.next()).value, (await first.next()).value, first.dropped], [1, 2, 2]);
+});
+
+test("reads that wait together are answered in order, and all of them end", async () => {
+  const broadcast = new Broadcast<number>(1);
+  const controller = new AbortController();
+  const values = broadcast.subscribe(all, controller.signal);
+  const reads = [values.next(), values.next(), values.next()];
+  broadcast.publish(1);
+  broadcast.publish(2);
+  controller.abort();
+  assert.deepEqual(
+    (await Promise.all(reads)).map(({ value }) => value),
+    [1, 2, undefined],
+  );
+});
+
+test("closing lets subscribers read what is queued, and then ends them", async () => {
+  const broadcast = new Broadcast<number>(2);
+  const { signal } = new AbortController();
+  const behind = broadcast.subscribe(all, signal);
+  broadcast.publish(1);
+  const waiting = broadcast.subscribe(all, signal).next();
+  broadcast.close();
+  broadcast.publish(2);
+  assert.equal((await waiting).done, true);
+  const seen: number[] = [];
+  for await (const value of behind) seen.push(value);
+  assert.deepEqual([seen, broadcast.size], [[1], 0]);
+  assert.equal((await broadcast.subscribe(all, signal).next()).done, true);
+  assert.equal(getEventListeners(signal, "abort").length, 0);
+});
+
+test("refuses a policy that it does not know, and a queue of nothing", () => {
+  const { signal } = new AbortController();
+  assert.throws(
+    () => new Broadcast(1).subscribe(all, signal, { whenSlow: "drop" as "disconnect" }),
+    /whenSlow must be one of/,
+  );
+  assert.throws(() => new Broadcast(0), /queueLimit must be/);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
+import { createContext, runWithContext } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import { QueueFullError, WaitTimeoutError } from "./refusals.ts";
 import { Semaphore } from "./semaphore.ts";
@@ -112,4 +113,19 @@ test("refuses a timeout out of range", async () => {
   const semaphore = new Semaphore({ permits: 1 });
   for (const timeoutMs of [-1, Number.NaN]) await assert.rejects(semaphore.acquire({ timeoutMs }), RangeError);
   assert.equal(semaphore.free, 1);
+});
+
+test("a wait ends with the call that is being served, unless it is told not to", async () => {
+  const semaphore = new Semaphore({ permits: 1 });
+  const permit = await semaphore.acquire();
+  const call = new AbortController();
+  const [waiting, cleaning] = runWithContext(createContext({ requestId: "test", signal: call.signal }), () => [
+    semaphore.acquire({ signal: new AbortController().signal }),
+    semaphore.acquire({ signal: null }),
+  ]);
+  call.abort(new Error("caller gone"));
+  await assert.rejects(waiting as Promise<unknown>, /caller gone/);
+  permit.release();
+  await cleaning;
+  assert.equal(getEventListeners(call.signal, "abort").length, 0);
 });
