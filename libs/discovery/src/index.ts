@@ -1,5 +1,6 @@
 export { formatAddress, type HostAndPort, parseAddress } from "./address.ts";
 export { Balancer } from "./balancing/balancer.ts";
+export type { EjectionEvent } from "./balancing/ejection.ts";
 export { Endpoint } from "./balancing/endpoint.ts";
 export {
   type BalancingOptions,
@@ -33,7 +34,7 @@ export { createStaticRegistry } from "./drivers/static/static-registry.ts";
 export type { ProblemListener } from "./errors.ts";
 export { type BalancedCall, type CallGuard, setCallTraits } from "./grpc/call-traits.ts";
 export { type ClientBalancing, clientBalancing, defaultClientBalancing } from "./grpc/client-balancing.ts";
-export { loadBalancingConfig, registerLoadBalancer } from "./grpc/load-balancer.ts";
+export { ejectionListenerOption, loadBalancingConfig, registerLoadBalancer } from "./grpc/load-balancer.ts";
 export { registerRegistryResolver, registryOption } from "./grpc/resolver.ts";
 export { bareInstance, isServiceName, readInstance } from "./instance.ts";
 export { defaultOpenRegistryOptions, type OpenRegistryOptions, openRegistry } from "./open-registry.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { randomFrom } from "@shoal/kernel";
-import { balancingPolicies } from "./options.ts";
+import { Balancer } from "./balancer.ts";
+import { balancingPolicies, defaultEjectionOptions } from "./options.ts";
 import { balancerOf, endpoint, endpoints, unary } from "./testing.ts";
 
 for (const policy of balancingPolicies) {
@@ -194,4 +195,81 @@ test("two with the same calls, times and random numbers choose the same", () => 
 
 test("options out of range are refused by name", () => {
   assert.throws(() => balancerOf({ slowStartMs: -1 }), /^RangeError: slowStartMs /);
+});
+
+for (const policy of balancingPolicies) {
+  test(`${policy}: only endpoints that accept a call are chosen for it`, () => {
+    const { balancer } = balancerOf({ policy });
+    const all = endpoints(5);
+    balancer.update(all);
+    const [accepting] = all.slice(3);
+    for (let n = 0; n < 200; n += 1) {
+      const call = balancer.pick({ ...unary, hashKey: `key ${n}` }, (one) => one === accepting);
+      assert.equal(call?.endpoint, accepting);
+      // Not even its load makes the policy look elsewhere.
+      if (n % 2 === 0) call?.end("success");
+    }
+    assert.equal(
+      balancer.pick(unary, () => false),
+      undefined,
+    );
+  });
+
+  test(`${policy}: an endpoint without room is chosen when no other accepts the call`, () => {
+    const { balancer } = balancerOf({ policy });
+    const all = endpoints(3);
+    balancer.update(all);
+    const [full] = all;
+    assert.ok(full);
+    full.hasRoom = () => false;
+    assert.equal(balancer.pick(unary, (one) => one === full)?.endpoint, full);
+  });
+}
+
+test("an endpoint of the other zone is chosen when none of its own accepts the call", () => {
+  const { balancer } = balancerOf({ zone: "here" });
+  const [here, there] = [endpoint("here", { zone: "here" }), endpoint("there", { zone: "there" })];
+  balancer.update([here, there]);
+  for (let n = 0; n < 20; n += 1) assert.equal(balancer.pick(unary, (one) => one !== here)?.endpoint, there);
+});
+
+test("ejected endpoints are chosen by those alone who ask for them, and it is told who is out and who is back", () => {
+  const told: string[] = [];
+  const clock = { now: 1_000_000 };
+  const ejection = { ...defaultEjectionOptions, probeSuccesses: 1 };
+  const balancer = new Balancer(
+    { policy: "round_robin", ejection },
+    () => clock.now,
+    randomFrom(1),
+    ({ type, endpoint: { address } }) => told.push(`${address} ${type}`),
+  );
+  const [bad, good] = [endpoint("bad"), endpoint("good")];
+  balancer.update([bad, good]);
+  for (let n = 0; n < 100; n += 1) {
+    const call = balancer.pick(unary);
+    call?.end(call.endpoint === bad ? "failure" : "success");
+  }
+  assert.deepEqual(told, ["bad ejected"]);
+  assert.equal(
+    balancer.pick(unary, (one) => one === bad),
+    undefined,
+  );
+  const anyway = balancer.pickEjected(unary, () => true);
+  assert.equal(anyway?.endpoint, bad);
+  assert.equal(bad.inFlight, 1);
+  // It is no probe: nothing comes of it.
+  anyway?.end("success");
+  assert.equal(bad.inFlight, 0);
+  assert.equal(
+    balancer.pickEjected(unary, (one) => one === good),
+    undefined,
+  );
+  // A probe is due, but not for a call that the endpoint does not accept.
+  clock.now += 10_000;
+  const other = balancer.pick(unary, (one) => one === good);
+  assert.equal(other?.endpoint, good);
+  const probe = balancer.pick(unary);
+  assert.equal(probe?.endpoint, bad);
+  probe?.end("success");
+  assert.deepEqual(told, ["bad ejected", "bad restored"]);
 });

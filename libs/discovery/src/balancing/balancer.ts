@@ -1,4 +1,4 @@
-import { Ejection } from "./ejection.ts";
+import { Ejection, type EjectionEvent } from "./ejection.ts";
 import type { CallTraits, Endpoint, Outcome } from "./endpoint.ts";
 import { hashText } from "./hash.ts";
 import { Member } from "./member.ts";
@@ -55,16 +55,22 @@ export class Balancer {
   /**
    * Options that are left out are those of {@link defaultBalancingOptions}; throws a `RangeError` for those out of range.
    * `now` tells milliseconds since the epoch and never goes back, such as `performance.timeOrigin + performance.now()`;
-   * `random` numbers from 0 to below 1.
+   * `random` numbers from 0 to below 1. `onEjection` is told at once, and must not throw.
    */
-  constructor(options: Partial<BalancingOptions>, now: () => number, random: () => number) {
+  constructor(
+    options: Partial<BalancingOptions>,
+    now: () => number,
+    random: () => number,
+    onEjection?: (event: EjectionEvent) => void,
+  ) {
     this.#options = { ...defaultBalancingOptions, ...options };
     requireBalancingOptions(this.#options);
     this.#now = now;
     this.#random = random;
     const { ejection } = this.#options;
-    const changed = () => {
+    const changed = (event: EjectionEvent) => {
       this.#isStale = true;
+      onEjection?.(event);
     };
     if (ejection !== false) this.#ejection = new Ejection(ejection, random, changed);
     this.#near = this.#createPolicy();

@@ -1,9 +1,15 @@
-import type { Outcome } from "./endpoint.ts";
+import type { Endpoint, Outcome } from "./endpoint.ts";
 import type { Member } from "./member.ts";
 import type { EjectionOptions } from "./options.ts";
 import { OutcomeWindow } from "./outcome-window.ts";
 import type { PendingCall } from "./pending-call.ts";
 import { type Exile, Standing } from "./standing.ts";
+
+/** An endpoint has been ejected, again if its probes have failed, or is back. */
+export interface EjectionEvent {
+  readonly type: "ejected" | "restored";
+  readonly endpoint: Endpoint;
+}
 
 /** By how much the share of failures has to be above that of the others, at least. */
 const clearlyAbove = 0.2;
@@ -30,7 +36,7 @@ const jitter = 0.2;
 export class Ejection {
   readonly #options: EjectionOptions;
   readonly #random: () => number;
-  readonly #changed: () => void;
+  readonly #onEvent: (event: EjectionEvent) => void;
   readonly #standings = new WeakMap<Member, Standing>();
   /** The calls of all endpoints that were in: lately, and ever. */
   readonly #window: OutcomeWindow;
@@ -42,11 +48,11 @@ export class Ejection {
   /** Before this time none of them changes or may be probed. */
   #dueAt = Number.POSITIVE_INFINITY;
 
-  /** `changed` is called whenever an endpoint has gone out or come in. */
-  constructor(options: EjectionOptions, random: () => number, changed: () => void) {
+  /** `onEvent` is told at once, and must not throw. */
+  constructor(options: EjectionOptions, random: () => number, onEvent: (event: EjectionEvent) => void) {
     this.#options = options;
     this.#random = random;
-    this.#changed = changed;
+    this.#onEvent = onEvent;
     this.#window = new OutcomeWindow(options.windowMs);
   }
 
@@ -141,11 +147,9 @@ export class Ejection {
     const isNew = standing.exile === undefined;
     standing.ejections += 1;
     standing.exile = { probeAt: now + lasts, successes: 0, probe: undefined, probedAt: 0 };
-    if (isNew) {
-      this.#out.push(member);
-      this.#changed();
-    }
+    if (isNew) this.#out.push(member);
     this.#schedule();
+    this.#onEvent({ type: "ejected", endpoint: member.endpoint });
   }
 
   #restore(member: Member, now: number): void {
@@ -157,7 +161,7 @@ export class Ejection {
     member.warmingSince = now;
     this.#out = this.#out.filter((other) => other !== member);
     this.#schedule();
-    this.#changed();
+    this.#onEvent({ type: "restored", endpoint: member.endpoint });
   }
 
   #probed(member: Member, exile: Exile, outcome: Outcome | undefined, now: number): void {

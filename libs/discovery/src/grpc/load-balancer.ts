@@ -11,10 +11,13 @@ import type { ClientBalancing } from "./client-balancing.ts";
 import { ConnectedEndpoint } from "./connected-endpoint.ts";
 import type { Connection } from "./connection.ts";
 import { outcomeOf } from "./outcome.ts";
-import { instancesAttribute } from "./resolver.ts";
+import { instancesAttribute, optionPrefix } from "./resolver.ts";
 
 /** The balancer's name in a service config. */
 const name = "shoal";
+
+/** The channel option that holds the listener for instances that are ejected and come back. It must not throw. */
+export const ejectionListenerOption = `${optionPrefix}.ejection-listener`;
 
 /** The weight of an instance of which nobody says any. */
 const usualWeight = 100;
@@ -101,7 +104,7 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     if (!(config instanceof Config)) return false;
     const { options } = config;
     this.#options = options;
-    this.#balancer ??= new Balancer(options, now, Math.random);
+    this.#balancer ??= new Balancer(options, now, Math.random, channelOptions[ejectionListenerOption]);
     if (found.ok) {
       this.#connectTo(found.value, channelOptions, options);
       if (found.value.length === 0) this.#fail(note || "there are no instances");

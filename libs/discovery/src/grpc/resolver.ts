@@ -2,13 +2,13 @@ import { type ChannelOptions, experimental, Metadata, status } from "@grpc/grpc-
 import type { Instance, Registry } from "../registry.ts";
 
 /** Channel options that are ours alone: connections do not differ by them. */
-const prefix = `${experimental.SUBCHANNEL_ARGS_EXCLUDE_KEY_PREFIX}.shoal`;
+export const optionPrefix = `${experimental.SUBCHANNEL_ARGS_EXCLUDE_KEY_PREFIX}.shoal`;
 
 /** The channel option that holds the {@link Registry} of a channel to `shoal:///<service>`. */
-export const registryOption = `${prefix}.registry`;
+export const registryOption = `${optionPrefix}.registry`;
 
 /** The attribute that hands the instances, by address, on to the balancer. */
-export const instancesAttribute = `${prefix}.instances`;
+export const instancesAttribute = `${optionPrefix}.instances`;
 
 /** How long a registry may take to answer before calls fail for want of it, in milliseconds. */
 const firstAnswerMs = 2_000;

@@ -4,13 +4,17 @@ import {
   type BalancingPolicy,
   type ClientBalancing,
   clientBalancing,
+  type EjectionEvent,
+  ejectionListenerOption,
   loadBalancingConfig,
   type Registry,
   registerLoadBalancer,
   registerRegistryResolver,
   registryOption,
 } from "@shoal/discovery";
+import { tell } from "../tell.ts";
 import type { ClientCall } from "./client-call.ts";
+import type { OnResilienceEvent } from "./resilience-events.ts";
 
 /**
  * How the calls of a client are spread: `pick_first` (all to the first address that answers), or one of the policies of
@@ -33,6 +37,7 @@ export interface BalancingInit {
   readonly registry?: Registry | undefined;
   readonly zone?: string;
   readonly balancing?: Balancing;
+  readonly onResilienceEvent?: OnResilienceEvent;
 }
 
 /** What it takes to spread a client's calls. */
@@ -49,7 +54,7 @@ export interface BalancingSetup {
 /** Throws a `RangeError` for options out of range, and for an address that needs a registry when there is none. */
 export function balancingOf(
   service: DescService,
-  { address, registry, zone = "", balancing }: BalancingInit,
+  { address, registry, zone = "", balancing, onResilienceEvent }: BalancingInit,
 ): BalancingSetup {
   const given = balancing ?? (isRegistered(address) ? "p2c_ewma" : "pick_first");
   if (isRegistered(address) && registry === undefined)
@@ -64,10 +69,16 @@ export function balancingOf(
     throw new RangeError(`balancing: no request of ${service.typeName} has a field ${field} to hash`);
   const hashMetadata = hashKey !== undefined && "metadata" in hashKey ? hashKey.metadata.toLowerCase() : "";
   registerLoadBalancer();
+  const onEjection = ({ type, endpoint }: EjectionEvent) =>
+    tell(onResilienceEvent, { type: "ejection", instance: endpoint.address, state: type });
   return {
     config: loadBalancingConfig(clientBalancing({ zone, ...settings, hashMetadata })),
     // Room on a connection is counted for each client: it must be its own.
-    channelOptions: { ...channelOptions, "grpc.use_local_subchannel_pool": 1 },
+    channelOptions: {
+      ...channelOptions,
+      [ejectionListenerOption]: onEjection,
+      "grpc.use_local_subchannel_pool": 1,
+    },
     isBalanced: true,
     prepare: (method) => {
       const name = field === undefined ? undefined : fieldOf(method, field);

@@ -211,20 +211,30 @@ test("when all instances refuse, calls fail at once, and no instance hears of th
   );
 });
 
-test("an instance that was ejected and open gets calls again once it is well", async (t) => {
+test("an instance that was ejected and open gets calls again once it is well; both are told", async (t) => {
   const [bad, good] = [await startBreakable(t), await startBreakable(t)];
   good.state.broken = false;
   const ejection = { ...defaultEjectionOptions, baseMs: 100, maxMs: 200, probeSuccesses: 2 };
   const balancing = { policy: "round_robin", ejection } as const;
-  const client = clientOf(t, [bad.server, good.server], { balancing, policies: opening(100) });
-  // Until both have taken it out: none of many calls in a row fails.
-  for (let well = 0; well < 50; ) well = (await failureOf(client.echo({}))) === undefined ? well + 1 : 0;
+  // Opens after the ejection, by the probes that fail.
+  const options = { window: { kind: "count", calls: 20 }, minimumCalls: 20, openMs: 100 } as const;
+  const policies = { [echo]: { breaker: { kind: "circuit", options } as const } };
+  const events: ResilienceEvent[] = [];
+  const onResilienceEvent = (event: ResilienceEvent) => events.push(event);
+  const client = clientOf(t, [bad.server, good.server], { balancing, policies, onResilienceEvent });
+  const has = (what: string) =>
+    events.some((event) =>
+      event.type === "ejection" ? event.state === what : event.type === "breaker" && event.to === what,
+    );
+  while (!has("ejected") || !has("open")) await failureOf(client.echo({}));
   bad.state.broken = false;
   const before = bad.count();
-  while (bad.count() < before + 50) {
-    await client.echo({});
+  while (bad.count() < before + 50 || !has("restored") || !has("closed")) {
+    await failureOf(client.echo({}));
     await sleep(1);
   }
+  for (const event of events)
+    if (event.type === "ejection") assert.match(event.instance, new RegExp(`127.0.0.1:${bad.server.port}$`));
 });
 
 test("an ejected instance that would answer is called when the breakers of all others are open", async (t) => {
