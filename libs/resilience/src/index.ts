@@ -60,3 +60,4 @@ export {
   type ProcessLoadOptions,
   ProcessLoadWatch,
 } from "./shedding/process-load.ts";
+export { ProcessShedder, type ProcessShedderOptions } from "./shedding/process-shedder.ts";
