@@ -5,8 +5,8 @@ import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
 import { Batcher } from "./batcher.ts";
 import type { ItemResult } from "./batcher-options.ts";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { TestedCall } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { TestedWork } from "./fixture-work.ts";
 
 const which = fc.nat({ max: 1_000 });
@@ -71,7 +71,7 @@ interface SentBatch {
 const isBad = (number: number) => number % 3 === 2;
 
 test("sends items in their order, in batches as large as may be, and answers each its own, whatever comes when", async () => {
-  await holds(history, async ({ heeds, steps, ...settings }) => {
+  const property = fc.asyncProperty(history, async ({ heeds, steps, ...settings }) => {
     const { maxItems, maxWeight, maxInFlight, maxQueued } = settings;
     const clock = new VirtualClock(0);
     let late = 0;
@@ -212,4 +212,5 @@ test("sends items in their order, in batches as large as may be, and answers eac
     assert.equal(left, heeds ? 0 : unfinished);
     assert.deepEqual([batcher.inFlight, batcher.queued, clock.pending], [0, 0, 0], "something is left");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
 import { Broadcast, LaggedError, type SlowSubscriberPolicy, type Subscription } from "./broadcast.ts";
-import { holds } from "./fixture-property.ts";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 
 const which = fc.nat({ max: 1_000 });
 const step = fc.oneof(
@@ -43,7 +43,7 @@ interface Reader {
 }
 
 test("each subscriber sees what a plain list of its own would give it, whatever comes when", async () => {
-  await holds(history, async ({ queueLimit, steps }) => {
+  const property = fc.asyncProperty(history, async ({ queueLimit, steps }) => {
     const clock = new VirtualClock(0);
     const broadcast = new Broadcast<number>(queueLimit);
     const readers: Reader[] = [];
@@ -147,4 +147,5 @@ test("each subscriber sees what a plain list of its own would give it, whatever 
       assert.equal(getEventListeners(controller.signal, "abort").length, 0);
     }
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { type Fate, TestedCall } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { KeyedMutex, type KeyHold } from "./keyed-mutex.ts";
 
 const keys = ["a", "b", "c"] as const;
@@ -32,7 +32,7 @@ interface Caller {
 }
 
 test("gives each key as a plain list of waiters would, whatever comes when", async () => {
-  await holds(history, async ({ maxWaiting, steps }) => {
+  const property = fc.asyncProperty(history, async ({ maxWaiting, steps }) => {
     const clock = new VirtualClock(0);
     const mutex = new KeyedMutex<string>({ maxWaiting, timers: clock });
     const calls: Caller[] = [];
@@ -102,4 +102,5 @@ test("gives each key as a plain list of waiters would, whatever comes when", asy
     assert.equal(mutex.size, 0, "a key is left");
     assert.equal(clock.pending, 0, "timers are left");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

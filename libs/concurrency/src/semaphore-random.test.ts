@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { type Fate, TestedCall } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { type Permit, Semaphore } from "./semaphore.ts";
 
 const which = fc.nat({ max: 1_000 });
@@ -24,7 +24,7 @@ const history = fc.record({
 });
 
 test("gives permits as a plain list of waiters would, whatever comes when", async () => {
-  await holds(history, async ({ permits, maxWaiting, steps }) => {
+  const property = fc.asyncProperty(history, async ({ permits, maxWaiting, steps }) => {
     const clock = new VirtualClock(0);
     const semaphore = new Semaphore({ permits, maxWaiting, timers: clock });
     const calls: { readonly call: TestedCall<Permit>; readonly expiresAt: number; fate: Fate }[] = [];
@@ -92,4 +92,5 @@ test("gives permits as a plain list of waiters would, whatever comes when", asyn
     assert.deepEqual({ free: semaphore.free, waiting: semaphore.waiting }, { free: permits, waiting: 0 });
     assert.equal(clock.pending, 0, "timers are left");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

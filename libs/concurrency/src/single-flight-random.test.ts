@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { type Fate, TestedCall } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { TestedWork } from "./fixture-work.ts";
 import { SingleFlight } from "./single-flight.ts";
 
@@ -43,7 +43,7 @@ interface Caller {
 }
 
 test("callers of one key share one run until it ends or the last has left, whatever comes when", async () => {
-  await holds(history, async ({ maxFlights, maxCallers, steps }) => {
+  const property = fc.asyncProperty(history, async ({ maxFlights, maxCallers, steps }) => {
     const clock = new VirtualClock(0);
     const single = new SingleFlight<string, number>({ maxFlights, maxCallers, timers: clock });
     const calls: Caller[] = [];
@@ -124,4 +124,5 @@ test("callers of one key share one run until it ends or the last has left, whate
     for (const { call, flight, fate } of calls) if (fate === "answered") assert.equal(call.answer, flight?.number);
     assert.deepEqual([single.size, clock.pending], [0, 0], "something is left");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { type Fate, GaveUp, TestedCall } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { TaskQueue } from "./task-queue.ts";
 
 const timeoutMs = fc.option(fc.integer({ min: 0, max: 10 }), { nil: undefined });
@@ -31,7 +31,7 @@ interface Caller {
 }
 
 test("hands over tasks as plain lists of tasks, submitters and takers would, whatever comes when", async () => {
-  await holds(history, async ({ capacity, maxWaiting, steps }) => {
+  const property = fc.asyncProperty(history, async ({ capacity, maxWaiting, steps }) => {
     const clock = new VirtualClock(0);
     const queue = new TaskQueue<number>({ capacity, maxWaiting, timers: clock });
     const calls: Caller[] = [];
@@ -153,4 +153,5 @@ test("hands over tasks as plain lists of tasks, submitters and takers would, wha
     check();
     assert.equal(clock.pending, 0, "timers are left");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

@@ -3,8 +3,8 @@ import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { GaveUp } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { TestedWork } from "./fixture-work.ts";
 import { ClosedError } from "./refusals.ts";
 import { TaskScope } from "./task-scope.ts";
@@ -35,7 +35,7 @@ interface Child {
 }
 
 test("ends its children with the first that fails, and leaves none unreported, whatever comes when", async () => {
-  await holds(history, async ({ maxChildren, steps }) => {
+  const property = fc.asyncProperty(history, async ({ maxChildren, steps }) => {
     const clock = new VirtualClock(0);
     const parent = new AbortController();
     const scope = new TaskScope({ signal: parent.signal, maxChildren, timers: clock });
@@ -137,4 +137,5 @@ test("ends its children with the first that fails, and leaves none unreported, w
     for (const { outcome } of children) assert.notEqual(outcome, "waiting");
     assert.equal(getEventListeners(parent.signal, "abort").length, 0, "a listener is left on the parent's signal");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
+import { historySettings, requireHeld } from "./fixture-histories.ts";
 import { TestedCall } from "./fixture-patience.ts";
-import { holds } from "./fixture-property.ts";
 import { TestedWork } from "./fixture-work.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
@@ -34,7 +34,7 @@ const history = fc.record({
 });
 
 test("does what it takes in, in order, with no more workers than it has, whatever comes when", async () => {
-  await holds(history, async ({ workers, maxQueued, whenFull, steps }) => {
+  const property = fc.asyncProperty(history, async ({ workers, maxQueued, whenFull, steps }) => {
     const clock = new VirtualClock(0);
     const pool = new WorkerPool({ workers, maxQueued, whenFull, timers: clock });
     const jobs: Job[] = [];
@@ -144,6 +144,7 @@ test("does what it takes in, in order, with no more workers than it has, whateve
     assert.ok(most <= workers, `${most} were at work`);
     assert.deepEqual([pool.running, pool.queued, clock.pending], [0, 0, 0], "something is left");
   });
+  requireHeld(await fc.check(property, historySettings()));
 });
 
 interface Job {
