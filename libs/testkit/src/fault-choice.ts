@@ -10,7 +10,7 @@ export function chooseFault(rules: readonly FaultRule[], path: string, random: (
   return rules.find((rule) => fits(rule, path) && befalls(rule, random))?.fault;
 }
 
-/** Whether a new connection vanishes in a black hole: one that every method falls into. */
+/** Whether a connection, new or not, falls into a black hole: one of a rule that names no method. */
 export function swallowsConnection(rules: readonly FaultRule[], random: () => number): boolean {
   return rules.some((rule) => rule.method === undefined && "blackHole" in rule.fault && befalls(rule, random));
 }

@@ -11,6 +11,7 @@ import {
 import type { Socket } from "node:net";
 import { type Fault, grpcCodes } from "./fault-rules.ts";
 import { forwardStream } from "./fault-stream.ts";
+import { FaultWire } from "./fault-wire.ts";
 
 /** What a {@link FaultConnection} needs. */
 export interface FaultConnectionOptions {
@@ -39,6 +40,7 @@ const anyStream = 2 ** 31 - 1;
 export class FaultConnection {
   readonly #options: FaultConnectionOptions;
   readonly #socket: Socket;
+  readonly #wire: FaultWire;
   readonly #far: ClientHttp2Session;
   /** Streams that nothing answers. */
   readonly #swallowed = new Set<ServerHttp2Stream>();
@@ -48,12 +50,18 @@ export class FaultConnection {
   constructor(socket: Socket, options: FaultConnectionOptions) {
     this.#options = options;
     this.#socket = socket;
+    this.#wire = new FaultWire(socket);
     this.#far = connect(`http://${options.target}`, { maxSessionMemory });
     this.#far.on("error", () => this.cut());
     this.#far.on("goaway", (code, _lastStream, data) => this.#drain(code, data));
     this.#far.on("remoteSettings", (settings) => this.#take(settings));
     this.#far.once("close", () => this.#farClosed());
     socket.once("close", () => this.#far.destroy());
+  }
+
+  /** Whether nothing is read from the client, and nothing sent to it, at the moment. */
+  set isSilent(isSilent: boolean) {
+    this.#wire.isSilent = isSilent;
   }
 
   /** Resets the client's connection, and ends the other. */
@@ -70,7 +78,7 @@ export class FaultConnection {
       return;
     }
     if (this.#socket.destroyed) return;
-    this.#near = performServerHandshake(this.#socket, { settings, maxSessionMemory });
+    this.#near = performServerHandshake(this.#wire, { settings, maxSessionMemory });
     // The streams say what happens to them, and "close" what happens to the connection.
     this.#near.on("error", () => {});
     this.#near.on("stream", (stream, headers, flags) => this.#call(stream, headers, flags));

@@ -89,6 +89,13 @@ const echo = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
   stream.pipe(stream);
 };
 
+/** What comes back to a call that says hello. */
+const answerTo = (client: ClientHttp2Session, path: string) => {
+  const stream = post(client, path);
+  stream.end("hello");
+  return outcomeOf(stream);
+};
+
 const controlOf = ({ controlAddress }: FaultProxy) => `http://${controlAddress}/faults`;
 
 test("messages pass both ways while the stream is open, then trailers", async (t) => {
@@ -324,39 +331,45 @@ test("a call that is slowed arrives later and whole, unless it is given up befor
   assert.deepEqual(calls, ["/a.B/Slow"]);
 });
 
-test("a black hole takes calls and connections and answers neither; after it connections go on", async (t) => {
-  const { proxy, calls } = await startInstance(t, echo);
+test("a black hole for calls never answers them, also when it is over; health checks and connections are spared", async (t) => {
+  const { proxy, calls } = await startInstance(t, echo, { faults: [{ method: "*", fault: { blackHole: true } }] });
   const client = await connectClient(t, proxy);
-  proxy.setFaults([{ fault: { blackHole: true } }]);
   let answered = false;
   const lost = post(client, "/a.B/Lost");
   lost.once("response", () => {
     answered = true;
   });
   lost.end("hello");
+  assert.equal((await answerTo(client, "/grpc.health.v1.Health/Check")).trailer, "0");
+  proxy.setFaults([]);
+  assert.equal((await answerTo(client, "/a.B/Well")).data, "hello");
+  assert.equal(answered, false);
+  assert.deepEqual(calls, ["/grpc.health.v1.Health/Check", "/a.B/Well"]);
+  assert.equal(proxy.struck, 1);
+});
+
+test("a black hole for all silences connections: no SETTINGS, no PING's answer; all goes on when it is over", async (t) => {
+  const { proxy, calls } = await startInstance(t, echo);
+  const client = await connectClient(t, proxy);
+  const other = await startInstance(t, echo);
+  const witness = await connectClient(t, other.proxy);
+  proxy.setFaults([{ fault: { blackHole: true } }]);
+  const seen: string[] = [];
+  const answer = answerTo(client, "/grpc.health.v1.Health/Check").then(({ data }) => seen.push(data));
+  const ping = new Promise<void>((resolve) => client.ping(() => resolve(void seen.push("ping"))));
   const stuck = connect(`http://${proxy.address}`);
   stuck.on("error", () => {});
   t.after(() => stuck.destroy());
-  let settings = false;
-  stuck.once("remoteSettings", () => {
-    settings = true;
-  });
+  const settings = once(stuck, "remoteSettings").then(() => seen.push("settings"));
   await once(stuck.socket, "connect");
-  // Health checks, which pass, show that others have had their time.
-  for (let n = 0; n < 20; n += 1) {
-    const check = post(client, "/grpc.health.v1.Health/Check");
-    check.end("hello");
-    assert.equal((await outcomeOf(check)).trailer, "0");
-  }
-  assert.deepEqual({ answered, settings }, { answered: false, settings: false });
-  proxy.setFaults([]);
+  // That others are answered shows that there was time enough.
+  for (let n = 0; n < 20; n += 1) await answerTo(witness, "/a.B/Call");
+  assert.deepEqual(seen, []);
+  assert.deepEqual(calls, []);
   assert.equal(proxy.struck, 2);
-  await until("the new connection goes on", () => settings);
-  const well = post(stuck, "/a.B/Well");
-  well.end("hello");
-  assert.equal((await outcomeOf(well)).data, "hello");
-  assert.equal(answered, false);
-  assert.equal(calls.includes("/a.B/Lost"), false);
+  proxy.setFaults([]);
+  await Promise.all([answer, ping, settings]);
+  assert.equal((await answerTo(stuck, "/a.B/Well")).data, "hello");
 });
 
 test("a share of the calls fails", async (t) => {
@@ -408,10 +421,7 @@ test("closing resets all connections, those that wait included", async (t) => {
   const socket = connectTcp(Number(port), host);
   const lost = [once(socket, "error"), once(client, "error")];
   await once(socket, "connect");
-  // It was taken when calls that came later have been answered.
-  const check = post(client, "/grpc.health.v1.Health/Check");
-  check.end();
-  assert.equal((await outcomeOf(check)).trailer, "0");
+  await until("it is taken", () => proxy.struck === 2);
   await proxy.close();
   await Promise.all(lost);
   await until("the instance knows", () => sessions.size === 0);

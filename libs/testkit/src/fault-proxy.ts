@@ -53,8 +53,6 @@ export interface FaultProxy {
  * are, both ways, with their trailers and resets, and no faster than the other side takes them; each client's connection has
  * one of its own to the instance, with the limits that the instance sets, and ends with it. To some calls it does what
  * the rules say. The caller closes it.
- *
- * What a black hole cannot do: a connection that stood before it goes on answering PING.
  */
 export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<FaultProxy> {
   const { host, port, random, target: firstTarget } = { ...defaultFaultProxyOptions, ...options };
@@ -87,6 +85,11 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
   };
   const setFaults = (given: readonly FaultRule[]) => {
     rules = parseFaultRules(given);
+    for (const connection of connections) {
+      const isSwallowed = swallowsConnection(rules, random);
+      if (isSwallowed) struck += 1;
+      connection.isSilent = isSwallowed;
+    }
     admitWaiting();
   };
 

@@ -6,14 +6,17 @@ export type Fault =
   | { readonly code: GrpcCode; readonly message?: string; readonly afterwards?: boolean }
   /** Its stream, or the TCP connection with all that is under way on it, is reset. `afterwards`: once the callee answers. */
   | { readonly reset: "stream" | "connection"; readonly afterwards?: boolean }
-  /** It is taken and never answered. Where it befalls every method, so are new connections: they get no SETTINGS. */
+  /**
+   * It is taken and never answered. A rule that names no method befalls connections as a whole, health checks included: new
+   * ones get no SETTINGS, and those that stand answer nothing, PING neither, until the rule is gone.
+   */
   | { readonly blackHole: true };
 
 /** Which calls a fault befalls. */
 export interface FaultRule {
   /**
    * `/pkg.Service/Method`, `pkg.Service/*`, or `Method` of any service. Default: all. Health checks (`grpc.health.v1.Health`)
-   * are spared unless their service is named.
+   * are spared unless their service is named. Not the same as `*`, which is about calls alone: see `blackHole`.
    */
   readonly method?: string;
   /** The share of these calls, 0 to 1. Default: 1. */
