@@ -3,8 +3,9 @@ import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
-import { Broadcast, LaggedError, type SlowSubscriberPolicy, type Subscription } from "./broadcast.ts";
+import { Broadcast } from "./broadcast.ts";
 import { historySettings, requireHeld } from "./fixture-histories.ts";
+import { LaggedError, type SlowSubscriberPolicy, type Subscription } from "./subscription.ts";
 
 const which = fc.nat({ max: 1_000 });
 const step = fc.oneof(

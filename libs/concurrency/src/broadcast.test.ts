@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
-import { Broadcast, LaggedError } from "./broadcast.ts";
+import { Broadcast } from "./broadcast.ts";
+import { LaggedError } from "./subscription.ts";
 
 const all = () => true;
 

@@ -7,14 +7,7 @@ export {
   defaultBatcherOptions,
   type ItemResult,
 } from "./batcher-options.ts";
-export {
-  Broadcast,
-  defaultSubscribeOptions,
-  LaggedError,
-  type SlowSubscriberPolicy,
-  type SubscribeOptions,
-  type Subscription,
-} from "./broadcast.ts";
+export { Broadcast } from "./broadcast.ts";
 export {
   type CpuPool,
   type CpuPoolOptions,
@@ -28,6 +21,13 @@ export { ClosedError, DiscardedError, QueueFullError, WaitTimeoutError } from ".
 export { type Repeating, type RepeatOptions, repeat } from "./repeat.ts";
 export { defaultSemaphoreOptions, type Permit, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export { defaultSingleFlightOptions, SingleFlight, type SingleFlightOptions } from "./single-flight.ts";
+export {
+  defaultSubscribeOptions,
+  LaggedError,
+  type SlowSubscriberPolicy,
+  type SubscribeOptions,
+  type Subscription,
+} from "./subscription.ts";
 export { defaultTaskQueueOptions, TaskQueue, type TaskQueueOptions } from "./task-queue.ts";
 export { defaultTaskScopeOptions, TaskScope, type TaskScopeOptions, withTaskScope } from "./task-scope.ts";
 export { untilAborted } from "./until-aborted.ts";
