@@ -10,11 +10,14 @@ export interface GradientLimitOptions {
   readonly maxLimit: number;
   /** How many times its usual latency a call may take before the limit is too high, 1.1 to 10. */
   readonly tolerance: number;
-  /** Over how long the latency is taken, in milliseconds, 10 to 60,000; longer while there are fewer than `minSamples` calls. */
+  /**
+   * Over how long the latency is taken, in milliseconds, 10 to 60,000; longer while there are fewer than `minSamples` calls,
+   * or while calls take as long themselves.
+   */
   readonly windowMs: number;
   /** 1 to 10,000. */
   readonly minSamples: number;
-  /** How long the limit is reached before less is tried for a moment, in milliseconds, 100 to 3,600,000. */
+  /** How long the limit is reached before less is tried for a moment, in milliseconds, 100 to 3,600,000; at first a tenth. */
   readonly probeIntervalMs: number;
 }
 
@@ -53,8 +56,14 @@ const confirmations = 3;
 /** With half as many at once, calls are faster than this while they wait for each other: a half where they did nothing else. */
 const waitingRatio = 0.75;
 
-/** A step of a probe begins to count after so many latencies: until then calls end that began before it. */
+/** A window lasts for so many latencies at least: in a shorter one calls end that began under another limit … */
+const windowLatencies = 2;
+
+/** … and for so many where the limit has just been changed by far. */
 const settlingLatencies = 3;
+
+/** The first probe comes when the limit has been reached for this part of the time: until then nothing may be known. */
+const firstProbe = 0.1;
 
 /** What lies between two probes takes this many times as long as the first of them did, or longer. */
 const probeRest = 10;
@@ -71,7 +80,7 @@ interface Kind {
  * others. After Netflix's gradient limit (github.com/Netflix/concurrency-limits) and Envoy's, with two differences. The
  * latency is compared with what is usual for calls of the same kind, so that it matters little what is called. And the
  * usual latency is never learned from calls at the limit, for there they wait: it falls at once, rises while the limit is
- * far away, and when the limit is reached for long, or for the first time, half of it is tried for a moment. Where that
+ * far away, and when the limit is reached for long, half of it is tried for a moment. Where that
  * makes calls as much faster as if they had only waited for each other, half of that is tried, and so on: what calls take
  * where it makes them faster no more is usual from then on.
  *
@@ -154,9 +163,9 @@ export class GradientLimit {
   }
 
   #windowMs(): number {
-    const { windowMs } = this.#options;
-    const isUnsettled = this.#state === "starting" || this.#state === "settling";
-    return isUnsettled ? Math.max(windowMs, (settlingLatencies * this.#sumMs) / this.#samples) : windowMs;
+    const isSettled = this.#state === "measuring" || this.#state === "probing";
+    const latencies = isSettled ? windowLatencies : settlingLatencies;
+    return Math.max(this.#options.windowMs, (latencies * this.#sumMs) / this.#samples);
   }
 
   #endWindow(): void {
@@ -186,7 +195,9 @@ export class GradientLimit {
     if (!isReached) this.#reachedFrom = undefined;
     else this.#reachedFrom ??= now;
     if (this.#reachedFrom === undefined) return;
-    const restMs = this.#probeMs === undefined ? 0 : Math.max(this.#options.probeIntervalMs, probeRest * this.#probeMs);
+    const { probeIntervalMs } = this.#options;
+    const restMs =
+      this.#probeMs === undefined ? firstProbe * probeIntervalMs : Math.max(probeIntervalMs, probeRest * this.#probeMs);
     if (now - this.#reachedFrom < restMs) return;
     this.#probeFrom = now;
     this.#probed = this.#limit;
@@ -230,7 +241,8 @@ export class GradientLimit {
         this.#learnAll(slowness);
         // With twice as many calls did not wait, or little, and with four times as many they did.
         this.#limit = Math.max(this.#options.minLimit, Math.min(this.#limit, this.#probed / probedPart ** 2));
-        this.#trust = confirmations;
+        // What the first probe finds is found once more before it is trusted.
+        this.#trust = this.#probeMs === undefined ? 0 : confirmations;
       }
       this.#probeMs = now - this.#probeFrom;
     }

@@ -287,12 +287,12 @@ export class LoadShedder {
     this.#stopTimer = this.#timers.after(delayMs, this.#tick);
   }
 
-  /** How long until calls of some priority may be patient again; `Infinity` where all are. */
+  /** How long until calls of some priority may be patient again, 1 ms at least lest time stand still; `Infinity` where all are. */
   #untilCalmMs(): number {
     const now = this.#timers.now();
     let ms = Number.POSITIVE_INFINITY;
     for (const { refusedAt } of this.#classes)
-      if (refusedAt !== undefined) ms = Math.min(ms, Math.max(0, refusedAt + calmMs - now));
+      if (refusedAt !== undefined) ms = Math.min(ms, Math.max(1, refusedAt + calmMs - now));
     return ms;
   }
 

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Priority, randomFrom } from "@shoal/kernel";
+import { type AdmittedCall, defaultLoadShedderOptions, LoadShedder, type LoadShedderOptions } from "./load-shedder.ts";
+import { arrivals, exponential, SimulatedServer, Simulation } from "./simulation.ts";
+
+const workers = 20;
+const workMs = 50;
+/** How many calls the server can do in a second. */
+const capacity = (workers * 1_000) / workMs;
+
+/** What part of the capacity each priority asks for. */
+type Demand = Record<Priority, number>;
+
+/** What became of the calls of a priority. */
+interface Counts {
+  came: number;
+  refused: number;
+  /** What those that were let in had waited before, in milliseconds. */
+  waitsMs: number[];
+}
+
+const none = (): Counts => ({ came: 0, refused: 0, waitsMs: [] });
+
+/** A server behind a shedder, and callers that do not wait for each other. */
+function simulate(seed: number, first: Demand, options: Partial<LoadShedderOptions> = {}) {
+  const time = new Simulation();
+  const random = randomFrom(seed);
+  const server = new SimulatedServer(workers, time);
+  const shedder = new LoadShedder(options, time, time);
+  let demand = first;
+  let doneMs = 0;
+  let counts = { critical: none(), default: none(), sheddable: none() };
+  const serve = (priority: Priority, from: number) => (admitted: AdmittedCall) => {
+    counts[priority].waitsMs.push(time.now() - from);
+    const work = exponential(workMs, random);
+    server.serve(work, () => {
+      doneMs += work;
+      admitted.end(true);
+    });
+  };
+  const call = (priority: Priority) => {
+    // Nobody asks for nothing; and with a rate of 0 time would never come to the next call.
+    if (demand[priority] === 0) return;
+    counts[priority].came += 1;
+    const refused = () => {
+      counts[priority].refused += 1;
+    };
+    const letIn = serve(priority, time.now());
+    try {
+      const deadline = time.now() + 2_000;
+      const { signal } = new AbortController();
+      const entered = shedder.enter({ path: "/a", priority, deadline, signal });
+      if (entered instanceof Promise) entered.then(letIn, refused);
+      else letIn(entered);
+    } catch {
+      refused();
+    }
+  };
+  for (const priority of ["critical", "default", "sheddable"] as const)
+    arrivals(
+      () => capacity * (demand[priority] || 1),
+      time,
+      random,
+      () => call(priority),
+    );
+  return {
+    shedder,
+    demand(next: Demand) {
+      demand = next;
+    },
+    /** Lets seconds pass; what became of the calls meanwhile, and what part of what the workers can do they did. */
+    async watch(seconds: number) {
+      counts = { critical: none(), default: none(), sheddable: none() };
+      doneMs = 0;
+      await time.advance(seconds * 1_000);
+      return { ...counts, goodput: doneMs / (workers * seconds * 1_000) };
+    },
+  };
+}
+
+const share = ({ came, refused }: Counts) => 1 - refused / came;
+const quantile = ({ waitsMs }: Counts, part: number) =>
+  waitsMs.toSorted((one, other) => one - other)[Math.floor(waitsMs.length * part)] ?? 0;
+
+for (const times of [2, 5, 10]) {
+  test(`with ${times} times as many calls as it can do, a server does what it can, the critical ones first, and the sheddable ones last`, async () => {
+    for (const seed of [1, 2]) {
+      const others = (times - 0.1) / 2;
+      const { watch } = simulate(seed, { critical: 0.1, default: others, sheddable: others });
+      for (const seconds of [20, 40]) {
+        const { goodput, critical, default: middle, sheddable } = await watch(seconds);
+        const what = `seed ${seed}: ${goodput}, ${[critical, middle, sheddable].map(share)}`;
+        assert.ok(goodput >= 0.95, what);
+        assert.ok(share(critical) >= 0.999, what);
+        assert.ok(share(middle) >= Math.min(1, 0.9 / others) * 0.8, what);
+        assert.ok(share(sheddable) <= share(middle) / 5, what);
+        assert.ok(quantile(critical, 0.99) <= workMs, what);
+        assert.ok(quantile(middle, 0.95) <= 2 * defaultLoadShedderOptions.hurriedMs, what);
+      }
+    }
+  });
+}
+
+test("a flood of critical calls alone is worked on as fast as can be, and the rest of them refused in time", async () => {
+  for (const seed of [1, 2]) {
+    const { watch, shedder } = simulate(seed, { critical: 3, default: 0, sheddable: 0 });
+    await watch(20);
+    const { goodput, critical } = await watch(30);
+    assert.ok(goodput >= 0.95, `seed ${seed}: ${goodput}`);
+    const { criticalPatienceMs, hurriedMs, maxWaiting } = defaultLoadShedderOptions;
+    assert.ok(quantile(critical, 1 - 1e-9) <= criticalPatienceMs + hurriedMs, `seed ${seed}`);
+    assert.ok(shedder.waiting <= maxWaiting, `seed ${seed}`);
+  }
+});
+
+test("critical calls within the capacity are never refused while others flood it", async () => {
+  for (const seed of [1, 2]) {
+    const { watch } = simulate(seed, { critical: 0.7, default: 3, sheddable: 3 });
+    const { goodput, critical, sheddable } = await watch(30);
+    assert.ok(goodput >= 0.95, `seed ${seed}: ${goodput}`);
+    assert.equal(critical.refused, 0, `seed ${seed}`);
+    assert.ok(share(sheddable) <= 0.05, `seed ${seed}: ${share(sheddable)}`);
+  }
+});
+
+test("refuses nobody when there is room for all, and soon after a flood nobody again", async () => {
+  for (const seed of [1, 2]) {
+    const calm = { critical: 0.1, default: 0.2, sheddable: 0.2 };
+    const { demand, watch, shedder } = simulate(seed, calm);
+    for (let n = 0; n < 2; n += 1) {
+      const { critical, default: middle, sheddable } = await watch(15);
+      assert.deepEqual([critical.refused, middle.refused, sheddable.refused], [0, 0, 0], `seed ${seed}`);
+      demand({ critical: 0.1, default: 3, sheddable: 3 });
+      assert.ok((await watch(15)).sheddable.refused > 0);
+      demand(calm);
+      await watch(3);
+    }
+    assert.ok(shedder.limit >= workers, String(shedder.limit));
+  }
+});
