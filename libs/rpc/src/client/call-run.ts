@@ -117,7 +117,7 @@ export class CallRun implements RepeatedCall {
 
   begin(isPaid: boolean): void {
     if (this.ended) return;
-    const { core, call, guard, request } = this;
+    const { core, guard, request } = this;
     const permit = core.isBalanced ? undefined : guard?.admit(core.target);
     if (!core.isBalanced && guard !== undefined && permit === undefined) {
       this.#refuse(guard.refusal(guard.closedForMs(core.target)));
@@ -134,7 +134,6 @@ export class CallRun implements RepeatedCall {
     }
     this.#attempts = [...this.#attempts, attempt];
     if (this.#further === undefined) this.#commit(attempt);
-    else if (!call.single) attempt.stream.askAhead();
     if (request !== undefined) attempt.stream.writeLast(request);
   }
 

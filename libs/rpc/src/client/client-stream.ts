@@ -35,11 +35,8 @@ export interface ClientStreamInit {
 export class ClientStream implements Listener {
   readonly #wire: experimental.CallStream;
   readonly #init: ClientStreamInit;
-  /** The one answer; of many, one that was asked for ahead and is not read yet. */
   #answer: Buffer | undefined;
   #reader: ((bytes: Buffer | undefined) => void) | undefined;
-  /** Whether an answer has been asked for that has not come. */
-  #asked = false;
   #onWritten: (() => void) | undefined;
   ended = false;
 
@@ -49,12 +46,6 @@ export class ClientStream implements Listener {
     if (init.requestStream) breakOffWhenCancelled(this.#wire);
     this.#wire.start(init.metadata, this);
     if (init.single) this.#wire.startRead();
-  }
-
-  /** Asks for the first answer of many before anybody reads it: without that a call without answers does not end. */
-  askAhead(): void {
-    this.#asked = true;
-    this.#wire.startRead();
   }
 
   onReceiveMetadata(headers: Metadata): void {
@@ -75,18 +66,15 @@ export class ClientStream implements Listener {
     this.ended = true;
     this.#deliver(undefined);
     this.#onWritten?.();
-    this.#init.onEnd(withCode(end), this.#init.single ? this.#answer : undefined);
+    this.#init.onEnd(withCode(end), this.#answer);
   }
 
   /** The next answer's bytes, or `undefined` once the call has ended. One read at a time; not for a `single` one. */
   read(): Promise<Buffer | undefined> {
-    const bytes = this.#answer;
-    this.#answer = undefined;
-    if (bytes !== undefined || this.ended) return Promise.resolve(bytes);
+    if (this.ended) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       this.#reader = resolve;
-      if (!this.#asked) this.#wire.startRead();
-      this.#asked = true;
+      this.#wire.startRead();
     });
   }
 
@@ -134,11 +122,9 @@ export class ClientStream implements Listener {
   }
 
   #deliver(bytes: Buffer | undefined): void {
-    this.#asked = false;
     const reader = this.#reader;
     this.#reader = undefined;
-    if (reader !== undefined) reader(bytes);
-    else if (bytes !== undefined) this.#answer = bytes;
+    reader?.(bytes);
   }
 
   #send(bytes: Buffer, callback: (() => void) | undefined): void {

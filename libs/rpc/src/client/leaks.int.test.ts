@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { type TestContext, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { AppError, createContext, runWithContext } from "@shoal/kernel";
 import { Bulkhead } from "@shoal/resilience";
 import { clientOf } from "../hardening/raw-server.ts";
@@ -17,6 +19,9 @@ const policies: Readonly<Record<string, Partial<MethodPolicy>>> = {
   },
   hedged: { retry: undefined, hedging: { maxAttempts: 3, delayMs: 3, nonFatalCodes: ["UNAVAILABLE"] } },
 };
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
 
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
 
@@ -85,3 +90,30 @@ for (const [name, policy] of Object.entries(policies))
     assert.ok(getEventListeners(shared.signal, "abort").length <= 1);
     await server.stillServes();
   });
+
+test("a call that has ended is held neither by its own signal nor by that of the call that it was made for", async (t) => {
+  const server = await startTested(t, {
+    echoAgain: async () => {
+      if (server.entered.length % 2 === 1)
+        throw new AppError({ kind: "unavailable", reason: "NO", domain: "test", message: "no" });
+      return {};
+    },
+  });
+  const { signal } = new AbortController();
+  const context = createContext({ requestId: "test", signal: new AbortController().signal });
+  for (const policy of Object.values(policies)) {
+    const client = clientOf(t, server.port, { policies: { [path]: policy } });
+    const call = async () => {
+      const options = { signal, timeoutMs: 60_000 };
+      await runWithContext(context, () => client.echoAgain({}, options));
+      return new WeakRef(options);
+    };
+    const ended = await call();
+    // Later calls: some of grpc-js's own fields hold the last one.
+    await client.echo({});
+    await eventually(() => {
+      collectGarbage();
+      return ended.deref() === undefined;
+    });
+  }
+});

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DescMethodServerStreaming } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import type { Metadata } from "@grpc/grpc-js";
@@ -305,12 +306,39 @@ test("hedging: the losers' handlers are told that nobody waits any more, on whic
     onResilienceEvent: (event) => events.push(event),
   });
   while (!servers.every(({ entered }) => entered.length > 0)) await client.echo({});
-  await client.echoAgain({});
+  // Longer than the test may take: it is not the deadline that ends them.
+  await client.echoAgain({}, { timeoutMs: 600_000 });
   assert.equal(new Set(order).size, 3);
   await eventually(() => order.slice(0, 2).every(({ entered }) => entered.at(-1)?.signal.aborted === true));
   const attempts = events.filter((event) => event.type === "hedge").map(({ attempt }) => attempt);
   assert.deepEqual(attempts, [2, 3]);
 });
+
+for (const balancing of ["pick_first", "p2c_ewma"] as const)
+  test(`hedging: an attempt that the breaker refuses does not end the call while another is under way, ${balancing}`, async (t) => {
+    let isBroken = true;
+    const server = await startTested(t, {
+      echoAgain: async () => {
+        if (isBroken) throw broken();
+        return await new Promise((resolve) => setTimeout(() => resolve({}), 300));
+      },
+    });
+    const breaker = { kind: "circuit", options: { minimumCalls: 1, probes: 1, openMs: 50 } } as const;
+    const events: ResilienceEvent[] = [];
+    const client = clientOf(t, addressOf([server]), {
+      balancing,
+      policies: { [path]: { retry: undefined, hedging, breaker } },
+      onResilienceEvent: (event) => events.push(event),
+    });
+    await assert.rejects(client.echoAgain({}));
+    assert.equal(server.entered.length, 1);
+    isBroken = false;
+    // One probe is let through: the hedges are not.
+    await sleep(100);
+    await client.echoAgain({});
+    assert.equal(server.entered.length, 2);
+    assert.ok(events.some((event) => event.type === "hedge"));
+  });
 
 test("hedging: what is only slow is not sent more than a tenth of its calls again, but for a burst at first", async (t) => {
   const server = await startTested(t, {
