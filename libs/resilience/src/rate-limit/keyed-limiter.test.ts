@@ -111,6 +111,15 @@ test("visits all that it keeps, and the shared one", () => {
   for (const key of ["a", "b", "c"]) assert.equal(limiter.tryAcquire(key), 100);
 });
 
+test("answers a key's limiter, the same one while it is kept", () => {
+  const { limiter, asked } = keyed(1);
+  limiter.limiterOf("a").tryAcquire(burst);
+  assert.equal(limiter.tryAcquire("a"), 500);
+  assert.equal(asked.shared, 0);
+  limiter.limiterOf("b").tryAcquire();
+  assert.equal(asked.shared, 1);
+});
+
 test("names the option that is out of range", () => {
   for (const maxKeys of [0, 1.5, 10_000_001])
     assert.throws(() => keyed(maxKeys), /^RangeError: maxKeys must be a whole number from 1 to 10000000/);
