@@ -45,9 +45,13 @@ async function readV1(root: string, path: string): Promise<CgroupCpu | undefined
     textOf(join(folder, "cpu.cfs_period_us")),
     textOf(join(root, "sys/fs/cgroup/cpuacct", path, "cpuacct.usage")),
   ]);
-  if (used === undefined) return undefined;
-  const limit = Number(quota ?? -1);
-  return { usedMs: Number(used) / 1e6, cpus: limit > 0 ? limit / Number(period) : Number.POSITIVE_INFINITY };
+  const usedNanos = numberIn(used, /^(\d+)/);
+  if (usedNanos === undefined) return undefined;
+  // A quota of -1 is none.
+  const limitMicros = numberIn(quota, /^(\d+)/);
+  const periodMicros = numberIn(period, /^(\d+)/);
+  const cpus = limitMicros && periodMicros ? limitMicros / periodMicros : Number.POSITIVE_INFINITY;
+  return { usedMs: usedNanos / 1e6, cpus };
 }
 
 async function textOf(path: string): Promise<string | undefined> {

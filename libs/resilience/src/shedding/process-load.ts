@@ -47,6 +47,7 @@ export class ProcessLoadWatch {
   #utilization = performance.eventLoopUtilization();
   #cpu: { readonly at: number; readonly used: CgroupCpu } | undefined;
   #isLooking = false;
+  #isStopped = false;
   #load: ProcessLoad = { eventLoopDelayMs: 0, eventLoopUtilization: 0, cpuUtilization: 0 };
 
   /** Throws a `RangeError` for options out of range. */
@@ -63,8 +64,9 @@ export class ProcessLoadWatch {
     return this.#load;
   }
 
-  /** Ends it. May be called again. */
+  /** Ends it: nothing is told any more. May be called again. */
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     this.#delays.disable();
   }
@@ -83,6 +85,7 @@ export class ProcessLoadWatch {
       cpuUtilization: await this.#cpuUtilization(),
     };
     this.#isLooking = false;
+    if (this.#isStopped) return;
     this.#load = load;
     const { maxEventLoopUtilization, maxEventLoopDelayMs, maxCpuUtilization } = this.#options;
     const isLate = part >= maxEventLoopUtilization && load.eventLoopDelayMs >= maxEventLoopDelayMs;
@@ -102,6 +105,9 @@ export class ProcessLoadWatch {
 function requireOptions(options: ProcessLoadOptions): void {
   requireInteger("intervalMs", options.intervalMs, 10, 60_000);
   requireInteger("maxEventLoopDelayMs", options.maxEventLoopDelayMs, 1, 60_000);
-  for (const name of ["maxEventLoopUtilization", "maxCpuUtilization"] as const)
-    if (!(options[name] > 0)) throw new RangeError(`${name} must be a number above 0, not ${options[name]}`);
+  const { maxEventLoopUtilization: part, maxCpuUtilization } = options;
+  if (!(part > 0 && part <= 1))
+    throw new RangeError(`maxEventLoopUtilization must be a number above 0, up to 1, not ${part}`);
+  if (!(maxCpuUtilization > 0))
+    throw new RangeError(`maxCpuUtilization must be a number above 0, not ${maxCpuUtilization}`);
 }

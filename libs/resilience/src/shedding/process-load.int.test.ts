@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "@shoal/testkit";
+import { type ProcessLoad, ProcessLoadWatch } from "./process-load.ts";
+
+const intervalMs = 50;
+/** Each burst keeps the event loop for so long, in milliseconds. */
+const burstMs = 60;
+
+/** Keeps the event loop busy, in bursts, until it is told to stop. */
+function keepBusy(): () => void {
+  let isOver = false;
+  const burst = () => {
+    const from = performance.now();
+    while (performance.now() - from < burstMs);
+    if (!isOver) setImmediate(burst);
+  };
+  setImmediate(burst);
+  return () => {
+    isOver = true;
+  };
+}
+
+test("sees a busy event loop, and that it is busy no more", async (t) => {
+  const looks: { readonly load: ProcessLoad; readonly isTooMuch: boolean }[] = [];
+  const watch = new ProcessLoadWatch({
+    intervalMs,
+    maxEventLoopUtilization: 0.9,
+    maxEventLoopDelayMs: 20,
+    maxCpuUtilization: 1_000,
+    onLoad: (load, isTooMuch) => looks.push({ load, isTooMuch }),
+  });
+  t.after(() => watch.stop());
+  assert.deepEqual(watch.load, { eventLoopDelayMs: 0, eventLoopUtilization: 0, cpuUtilization: 0 });
+
+  const rest = keepBusy();
+  t.after(rest);
+  await until("too much is seen", () => looks.at(-1)?.isTooMuch === true);
+  const { eventLoopDelayMs, eventLoopUtilization, cpuUtilization } = watch.load;
+  assert.ok(eventLoopDelayMs >= 20, String(eventLoopDelayMs));
+  assert.ok(eventLoopUtilization >= 0.9 && eventLoopUtilization <= 1, String(eventLoopUtilization));
+  assert.ok(cpuUtilization >= 0, String(cpuUtilization));
+
+  rest();
+  await until("calm is seen", () => looks.at(-1)?.isTooMuch === false);
+  await until("it has little to do", () => watch.load.eventLoopUtilization < 0.5 && watch.load.eventLoopDelayMs < 20);
+  for (const { load, isTooMuch } of looks)
+    assert.equal(isTooMuch, load.eventLoopUtilization >= 0.9 && load.eventLoopDelayMs >= 20);
+});
+
+test("an event loop that is busy, but not late, has not too much to do", async (t) => {
+  let looks = 0;
+  const seen = new Set<boolean>();
+  const watch = new ProcessLoadWatch({
+    intervalMs,
+    maxEventLoopDelayMs: 60_000,
+    maxCpuUtilization: 1_000,
+    onLoad: (load, isTooMuch) => {
+      if (load.eventLoopUtilization < 0.95) return;
+      looks += 1;
+      seen.add(isTooMuch);
+    },
+  });
+  t.after(() => watch.stop());
+  t.after(keepBusy());
+  await until("it is seen to be busy", () => looks >= 3);
+  assert.deepEqual(seen, new Set([false]));
+});
+
+test("tells nothing once it is stopped, however often that is said", async () => {
+  let looks = 0;
+  const watch = new ProcessLoadWatch({ intervalMs: 10, onLoad: () => (looks += 1) });
+  await until("it has looked", () => looks > 0);
+  watch.stop();
+  const before = looks;
+  watch.stop();
+  await sleep(100);
+  assert.equal(looks, before);
+});
+
+for (const [what, end] of [
+  ["a watch that is stopped", "watch.stop();"],
+  ["a watch that nobody stops", ""],
+] as const) {
+  test(`${what} does not keep its process`, async () => {
+    const file = new URL("./process-load.ts", import.meta.url);
+    const script = `
+      import { ProcessLoadWatch } from ${JSON.stringify(file.href)};
+      let looks = 0;
+      const watch = new ProcessLoadWatch({ intervalMs: 10, onLoad: () => (looks += 1) });
+      const kept = setInterval(() => {
+        if (looks === 0) return;
+        clearInterval(kept);
+        ${end}
+      }, 10);`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: "inherit" });
+    const [code] = await once(child, "exit");
+    assert.equal(code, 0);
+  });
+}
+
+test("refuses options out of range, and names them", () => {
+  const onLoad = () => {};
+  for (const [options, name] of [
+    [{ intervalMs: 9 }, /intervalMs/],
+    [{ intervalMs: 60_001 }, /intervalMs/],
+    [{ maxEventLoopDelayMs: 0 }, /maxEventLoopDelayMs/],
+    [{ maxEventLoopUtilization: 0 }, /maxEventLoopUtilization/],
+    [{ maxEventLoopUtilization: 1.1 }, /maxEventLoopUtilization/],
+    [{ maxCpuUtilization: 0 }, /maxCpuUtilization/],
+    [{ maxCpuUtilization: Number.NaN }, /maxCpuUtilization/],
+  ] as const) {
+    assert.throws(
+      () => new ProcessLoadWatch({ ...options, onLoad }),
+      (error) => error instanceof RangeError && name.test(error.message),
+    );
+  }
+});
