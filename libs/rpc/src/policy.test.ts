@@ -14,7 +14,7 @@ const retry = {
   initialBackoffMs: 50,
   maxBackoffMs: 1_000,
   backoffMultiplier: 2,
-  codes: ["UNAVAILABLE"],
+  codes: ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
 };
 
 test("a service's defaults hold for its methods, attempts only where they may be repeated", () => {
