@@ -81,9 +81,10 @@ test("the turn of one who leaves is the next one's, and the queue is as it was",
     bucket.acquire({ signal }).then(() => went.push([name, clock.now()]));
   const leaver = new AbortController();
   const all = [waits("a"), waits("b", leaver.signal), waits("c")];
-  assert.equal(bucket.waiting, 2);
+  assert.deepEqual([bucket.waiting, bucket.tryAcquire()], [2, 300]);
   leaver.abort(new Error("gave up"));
   await assert.rejects(all[1] ?? Promise.resolve(), /gave up/);
+  assert.deepEqual([bucket.waiting, bucket.tryAcquire()], [1, 200]);
   await clock.advance(1_000);
   assert.deepEqual(went, [
     ["a", 0],

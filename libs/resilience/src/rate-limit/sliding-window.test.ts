@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
 import { SlidingWindow, type SlidingWindowOptions } from "./sliding-window.ts";
@@ -73,6 +74,20 @@ test("what was refused passes after as long as was answered, and not a milliseco
     ),
     { numRuns: 50 },
   );
+});
+
+test("answers hold, however windows divide", () => {
+  const random = randomFrom(1);
+  for (let run = 0; run < 5_000; run += 1) {
+    let now = Math.floor(random() * 1_000_000);
+    const windowMs = 1 + Math.floor(random() * 5_000);
+    const parts = 1 + Math.floor(random() * 12);
+    const window = new SlidingWindow({ limit: 1, windowMs, parts, now: () => now });
+    assert.equal(window.tryAcquire(), 0);
+    const waitMs = window.tryAcquire();
+    now += waitMs;
+    assert.equal(window.tryAcquire(), 0, `refused for ${waitMs} ms of ${windowMs} in ${parts} parts, in run ${run}`);
+  }
 });
 
 test("lets no second limit through where two counters would: at the end of one window and the beginning of the next", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { randomFrom } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
 import { TokenBucket } from "./token-bucket.ts";
@@ -76,6 +77,26 @@ test("what was refused passes after as long as was answered, and not a milliseco
     ),
     { numRuns: 50 },
   );
+});
+
+test("answers hold, however rates and times round", () => {
+  const random = randomFrom(1);
+  const below = (n: number) => Math.floor(random() * n);
+  let refused = 0;
+  for (let run = 0; run < 2_000; run += 1) {
+    let now = 0;
+    const perSecond = [0.1, 0.3, 1 / 3, 0.7, 3, 7][below(6)] ?? 1;
+    const bucket = new TokenBucket({ perSecond, burst: 1 + below(3), now: () => now });
+    for (let call = 0; call < 10; call += 1) {
+      now += below(2_000);
+      const waitMs = bucket.tryAcquire();
+      if (waitMs === 0) continue;
+      refused += 1;
+      now += waitMs;
+      assert.equal(bucket.tryAcquire(), 0, `refused for ${waitMs} ms, at ${perSecond} a second, in run ${run}`);
+    }
+  }
+  assert.ok(refused > 1_000);
 });
 
 test("lets a burst through, then one for each token that comes back", async () => {
