@@ -65,7 +65,7 @@ const settlingLatencies = 3;
 /** The first probe comes when the limit has been reached for this part of the time: until then nothing may be known. */
 const firstProbe = 0.1;
 
-/** What lies between two probes takes this many times as long as the first of them did, or longer. */
+/** After a probe there is none for this many times as long as it took. */
 const probeRest = 10;
 
 /** The latency of one kind of call: the usual one, if it is known, and what has been seen since that was learned from last. */
@@ -80,9 +80,9 @@ interface Kind {
  * others. After Netflix's gradient limit (github.com/Netflix/concurrency-limits) and Envoy's, with two differences. The
  * latency is compared with what is usual for calls of the same kind, so that it matters little what is called. And the
  * usual latency is never learned from calls at the limit, for there they wait: it falls at once, rises while the limit is
- * far away, and when the limit is reached for long, half of it is tried for a moment. Where that
- * makes calls as much faster as if they had only waited for each other, half of that is tried, and so on: what calls take
- * where it makes them faster no more is usual from then on.
+ * far away, and when the limit is reached for long, half of it is tried for a moment. Where that makes calls as much faster
+ * as if they had only waited for each other, half of that is tried, and so on: what calls take where it makes them faster
+ * no more is usual from then on.
  *
  * States: starting → measuring → (long at its limit) settling, at half of it → probing → settling, at half of that, or
  * measuring.
