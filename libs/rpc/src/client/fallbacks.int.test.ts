@@ -93,6 +93,15 @@ test("a fallback that has no answer, or fails itself, leaves the call's own fail
   );
 });
 
+test("fallbacks are typed by their methods", () => {
+  const create = (fallbacks: NonNullable<ClientFallbacks<typeof EchoService>["fallbacks"]>) => fallbacks;
+  create({ echo: async ({ parcel = {} }, { kind }) => (kind === "timeout" ? { parcel } : undefined) });
+  // @ts-expect-error: its answer has no such field
+  create({ echo: () => ({ count: 1n }) });
+  // @ts-expect-error: it answers with a stream
+  create({ repeat: () => ({}) });
+});
+
 test("a fallback of a method that there is not, or that streams, is refused", () => {
   for (const name of ["ecco", "repeat"]) {
     const fallbacks = { [name]: () => undefined };

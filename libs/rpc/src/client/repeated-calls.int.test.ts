@@ -18,6 +18,7 @@ import {
   trailers,
 } from "../hardening/raw-server.ts";
 import { echoing, eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
+import { LivePolicies } from "../live-policies.ts";
 import type { MethodPolicy } from "../policy.ts";
 import { createClient } from "./client.ts";
 import type { ResilienceEvent } from "./resilience-events.ts";
@@ -85,6 +86,25 @@ test("a callback that fails on the headers of the attempt that counts fails the 
   };
   const call = clientOf(t, server.port, { policies: retried }).echoAgain({}, { onHeaders });
   await assert.rejects(call, /^Error: no such header$/);
+});
+
+test("policies that change are kept to from the next call on, within what the client began with", async (t) => {
+  const server = await startRawServer(t, () => unavailable);
+  const policies = new LivePolicies({ [path]: { retry: { ...quick, maxAttempts: 2 }, maxResponseBytes: 1_000 } });
+  const client = clientOf(t, server.port, { policies });
+  await assert.rejects(client.echoAgain({}));
+  assert.equal(server.calls, 2);
+  policies.replace({ [path]: { retry: { ...quick, maxAttempts: 5 } } });
+  await assert.rejects(client.echoAgain({}));
+  assert.equal(server.calls, 2 + 5);
+  policies.replace({ [path]: { retry: undefined } });
+  await assert.rejects(client.echoAgain({}));
+  assert.equal(server.calls, 2 + 5 + 1);
+  const raised = { [path]: { maxResponseBytes: 10_000_000 } };
+  assert.throws(() => policies.replace(raised), /EchoAgain: maxResponseBytes cannot be raised above/);
+  // Whoever is gone is not asked.
+  client[Symbol.dispose]();
+  policies.replace(raised);
 });
 
 test("a request is encoded and looked at once, however many attempts there are", async (t) => {
