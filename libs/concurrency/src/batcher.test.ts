@@ -187,6 +187,29 @@ test("an item whose deadline has passed is not sent, though its timer is late", 
   assert.deepEqual([sent(), await first, await must], [[[1], [3]], 10, 30]);
 });
 
+test("an item whose deadline has passed takes no room in a batch", async () => {
+  const { batcher, clock, sent, end } = testedBatcher({ maxWeight: 10, weigh: (item) => item });
+  const answers = [batcher.submit(1)];
+  await clock.advance(0);
+  answers.push(batcher.submit(2));
+  const late = assert.rejects(
+    runWithContext(deadlineIn(clock, 10), () => batcher.submit(9)),
+    WaitTimeoutError,
+  );
+  answers.push(batcher.submit(3));
+  await clock.advance(10);
+  await end(0);
+  await late;
+  await end(1);
+  assert.deepEqual(
+    [sent(), await Promise.all(answers)],
+    [
+      [[1], [2, 3]],
+      [10, 20, 30],
+    ],
+  );
+});
+
 test("a batch runs in no caller's context: latest deadline, highest priority, and nothing else of theirs", async () => {
   const tenant = new AsyncLocalStorage<string>();
   const seen: (CallContext | undefined)[] = [];

@@ -114,14 +114,16 @@ export class Batcher<I, R> {
     const items: BatcherItem<I, R>[] = [];
     let weight = 0;
     for (let item = this.#queue.first; item !== undefined && items.length < maxItems; item = this.#queue.first) {
+      // Where the process was busy, its timers are late. What is not sent does not count as weight either.
+      if (item.expiresAt <= now || item.deadline <= wallNow) {
+        this.#queue.delete(item);
+        item.waiter.reject(new WaitTimeoutError(now - item.since));
+        continue;
+      }
       if (items.length > 0 && weight + item.weight > maxWeight) break;
       this.#queue.delete(item);
-      // Where the process was busy, its timers are late.
-      if (item.expiresAt <= now || item.deadline <= wallNow) item.waiter.reject(new WaitTimeoutError(now - item.since));
-      else {
-        weight += item.weight;
-        items.push(item);
-      }
+      weight += item.weight;
+      items.push(item);
     }
     return items;
   }

@@ -9,11 +9,17 @@ interface RunDetails {
   readonly errorInstance: unknown;
 }
 
-/** How many random histories each piece is tried with; or the one that SHOAL_TEST_SEED and SHOAL_TEST_PATH name. */
-export function historySettings(): { numRuns: number; seed?: number; path?: string } {
-  const seed = process.env["SHOAL_TEST_SEED"];
-  const path = process.env["SHOAL_TEST_PATH"];
-  return { numRuns: 300, ...(seed !== undefined && { seed: Number(seed) }), ...(path !== undefined && { path }) };
+/**
+ * 300 histories of each piece, the same ones each time. SHOAL_TEST_RUNS asks for more, SHOAL_TEST_SEED for others, and with
+ * SHOAL_TEST_PATH for the one that a failure has named.
+ */
+export function historySettings(): { numRuns: number; seed: number; path?: string } {
+  const { SHOAL_TEST_RUNS, SHOAL_TEST_SEED, SHOAL_TEST_PATH } = process.env as Record<string, string | undefined>;
+  return {
+    numRuns: Number(SHOAL_TEST_RUNS ?? 300),
+    seed: Number(SHOAL_TEST_SEED ?? 1),
+    ...(SHOAL_TEST_PATH !== undefined && { path: SHOAL_TEST_PATH }),
+  };
 }
 
 /** Throws if a history failed, and says how to run the smallest one that did again. */
