@@ -139,3 +139,73 @@ test("refuses nobody when there is room for all, and soon after a flood nobody a
     assert.ok(shedder.limit >= workers, String(shedder.limit));
   }
 });
+
+/**
+ * One thread, as Node has it: each call needs it before and after its input and output, which it does not wait for, and a
+ * little of it to be looked at. What comes waits for the thread before anything is known of it.
+ */
+async function simulateThread(seed: number, ioMs: number, callsPerSecond: number) {
+  const lookMs = 0.02;
+  const halfMs = 0.3;
+  const time = new Simulation();
+  const random = randomFrom(seed);
+  const thread = new SimulatedServer(1, time);
+  let isDone = 0;
+  let came = 0;
+  let lateMs = 0;
+  let looks = 0;
+  let delayMs = 0;
+  const shedder = new LoadShedder({ delayMs: () => delayMs }, time, time);
+  const watch = () => {
+    delayMs = looks === 0 ? 0 : lateMs / looks;
+    lateMs = 0;
+    looks = 0;
+    time.after(200, watch);
+  };
+  watch();
+  const work = (admitted: AdmittedCall) => {
+    const [first, io, last] = [halfMs, ioMs, halfMs].map((ms) => exponential(ms, random)) as [number, number, number];
+    const end = () => {
+      isDone += 1;
+      admitted.end(true);
+    };
+    thread.serve(first, () => time.after(io, () => thread.serve(last, end)));
+  };
+  const look = (cameAt: number) => {
+    lateMs += time.now() - cameAt - lookMs;
+    looks += 1;
+    try {
+      const { signal } = new AbortController();
+      const entered = shedder.enter({ path: "/a", priority: "default", deadline: cameAt + 2_000, signal });
+      if (entered instanceof Promise) entered.then(work, () => {});
+      else work(entered);
+    } catch {
+      // Refused.
+    }
+  };
+  arrivals(
+    () => callsPerSecond,
+    time,
+    random,
+    () => {
+      came += 1;
+      const cameAt = time.now();
+      thread.serve(lookMs, () => look(cameAt));
+    },
+  );
+  await time.advance(15_000);
+  isDone = 0;
+  came = 0;
+  await time.advance(15_000);
+  return { goodput: isDone / Math.min(came, (15_000 - came * lookMs) / (2 * halfMs)), delayMs };
+}
+
+for (const ioMs of [2, 20, 100]) {
+  test(`one thread that waits ${ioMs} ms for others stays busy in a flood, and is not late for long`, async () => {
+    for (const callsPerSecond of [1_300, 3_000, 8_000]) {
+      const { goodput, delayMs } = await simulateThread(1, ioMs, callsPerSecond);
+      assert.ok(goodput >= 0.93, `${callsPerSecond} a second: ${goodput}`);
+      assert.ok(delayMs <= Math.max(20, ioMs), `${callsPerSecond} a second: ${delayMs} ms late`);
+    }
+  });
+}
