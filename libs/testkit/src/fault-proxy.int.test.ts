@@ -214,6 +214,18 @@ test("an instance that drains lets calls under way end, and the client knows tha
   await until("the connection ends", () => client.destroyed);
 });
 
+test("an instance that drains is not held up by calls in a black hole", async (t) => {
+  const { proxy, sessions } = await startInstance(t, echo, {
+    faults: [{ method: "Lost", fault: { blackHole: true } }],
+  });
+  const client = await connectClient(t, proxy);
+  const outcome = outcomeOf(post(client, "/a.B/Lost"));
+  await until("it is lost", () => proxy.struck === 1);
+  for (const session of sessions) session.close();
+  assert.equal((await outcome).rstCode, constants.NGHTTP2_INTERNAL_ERROR);
+  await until("the connection ends", () => client.destroyed);
+});
+
 test("a GOAWAY with an error keeps its code", async (t) => {
   const { proxy, sessions } = await startInstance(t, echo);
   const client = await connectClient(t, proxy);
@@ -349,12 +361,21 @@ test("a black hole for calls never answers them, also when it is over; health ch
 });
 
 test("a black hole for all silences connections: no SETTINGS, no PING's answer; all goes on when it is over", async (t) => {
-  const { proxy, calls } = await startInstance(t, echo);
+  const streams: ServerHttp2Stream[] = [];
+  const { proxy, calls } = await startInstance(t, (stream, headers) => {
+    streams.push(stream);
+    if (headers[":path"] === "/a.B/Pushed") stream.respond(ok);
+    else echo(stream, headers);
+  });
   const client = await connectClient(t, proxy);
   const other = await startInstance(t, echo);
   const witness = await connectClient(t, other.proxy);
+  const pushed = post(client, "/a.B/Pushed");
+  await once(pushed, "response");
   proxy.setFaults([{ fault: { blackHole: true } }]);
   const seen: string[] = [];
+  const push = once(pushed.setEncoding("utf8"), "data").then(([data]) => seen.push(data));
+  streams[0]?.write("pushed");
   const answer = answerTo(client, "/grpc.health.v1.Health/Check").then(({ data }) => seen.push(data));
   const ping = new Promise<void>((resolve) => client.ping(() => resolve(void seen.push("ping"))));
   const stuck = connect(`http://${proxy.address}`);
@@ -365,10 +386,10 @@ test("a black hole for all silences connections: no SETTINGS, no PING's answer; 
   // That others are answered shows that there was time enough.
   for (let n = 0; n < 20; n += 1) await answerTo(witness, "/a.B/Call");
   assert.deepEqual(seen, []);
-  assert.deepEqual(calls, []);
+  assert.deepEqual(calls, ["/a.B/Pushed"]);
   assert.equal(proxy.struck, 2);
   proxy.setFaults([]);
-  await Promise.all([answer, ping, settings]);
+  await Promise.all([answer, ping, settings, push]);
   assert.equal((await answerTo(stuck, "/a.B/Well")).data, "hello");
 });
 
