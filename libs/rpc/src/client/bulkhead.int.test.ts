@@ -121,6 +121,23 @@ test("a wait ends with its bound, the call's time, its signal and its caller", a
   await Promise.all([first, other]);
 });
 
+test("a call that a layer has given up while it waited is not sent", async (t) => {
+  const { server, held, release } = await startHolding(t);
+  const bulkhead = new Bulkhead({ name: "echo", maxCalls: 1, maxWaiting: 1, maxWaitMs: 60_000 });
+  const first = clientOf(t, server.port, { bulkhead }).echo({});
+  await eventually(() => held.length === 1);
+  const giveUp = Promise.withResolvers<void>();
+  const middleware = [(_: unknown, next: () => Promise<void>) => Promise.race([next(), giveUp.promise])];
+  const second = clientOf(t, server.port, { bulkhead, middleware }).echo({}, { timeoutMs: 60_000 });
+  await eventually(() => bulkhead.waiting === 1);
+  giveUp.reject(new Error("enough"));
+  await assert.rejects(second, /^Error: enough$/);
+  release();
+  await first;
+  await eventually(() => bulkhead.inside === 0);
+  assert.equal(server.entered.length, 1);
+});
+
 test("one bulkhead may stand before several clients, and be changed while they are in use", async (t) => {
   const { server, held, release } = await startHolding(t);
   const bulkhead = new Bulkhead({ name: "echo", maxCalls: 1 });

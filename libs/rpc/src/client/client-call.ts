@@ -202,6 +202,11 @@ export class ClientCall implements ClientContext {
     this.#run?.cancel("the caller failed");
   }
 
+  /** Whether nobody waits for the call any more. */
+  get left(): boolean {
+    return this.#left;
+  }
+
   /** Whoever waits for the call has gone: it is of no use any more. */
   leave(): void {
     this.#left = true;
@@ -249,10 +254,11 @@ function begin(call: ClientCall, run: CallRun, leave: Release): void {
 /** A place in the bulkhead after a wait, where it lets calls wait. */
 async function enterLater(
   { bulkhead, onEvent }: ClientCore,
-  { options, path }: ClientCall,
+  call: ClientCall,
   deadline: number,
   context: CallContext | undefined,
 ): Promise<Release> {
+  const { options, path } = call;
   const signals = [options.signal, context?.signal].filter((signal) => signal !== undefined);
   const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
   let leave: Release;
@@ -264,7 +270,8 @@ async function enterLater(
     if (error instanceof Error) markFinal(error);
     throw error;
   }
-  if (Date.now() < deadline) return leave;
+  // A layer may have given it up meanwhile.
+  if (Date.now() < deadline && !call.left) return leave;
   leave();
   throw tooLate();
 }
