@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { readSettings } from "@shoal/config";
+import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
+import { createClient, implement } from "@shoal/rpc";
 import { createLogger } from "@shoal/telemetry";
+import { temporaryDirectory, until } from "@shoal/testkit";
 import { serviceSettings } from "./service-settings.ts";
 import { type ServiceDefinition, startService } from "./start-service.ts";
 
@@ -95,4 +100,47 @@ test("serves with the policies that its settings have otherwise than the contrac
     spy,
   );
   await assert.rejects(guarded, /Health\/Check asks for authorization/);
+});
+
+test("keeps to a file of policies as it changes, in what it serves and in what it calls", async (t) => {
+  const path = join(await temporaryDirectory(t), "policies.json");
+  const set = (policy: object) =>
+    writeFileSync(path, JSON.stringify({ "/shoal.echo.v1.EchoService/Echo": policy, ...others }));
+  const others = { "/shoal.echo.v1.EchoService/EchoAgain": { timeout: "0.05s" } };
+  set({});
+  const never = new Promise<never>(() => {});
+  const echo = implement(EchoService, {
+    echo: async () => ({}),
+    echoAgain: () => never,
+    collect: async () => ({}),
+    repeat: async function* () {},
+    converse: async function* () {},
+  });
+  let calls: ReturnType<typeof createClient<typeof EchoService>> | undefined;
+  const service = await startService(
+    {
+      name: "fixture",
+      build: async ({ clientOptions, lifecycle, settings }) => {
+        // It calls itself: it has the policies of both sides.
+        const client = createClient(EchoService, { ...clientOptions, address: `127.0.0.1:${settings.grpcPort}` });
+        lifecycle.onStop("client", () => client[Symbol.dispose]());
+        calls = client;
+        return { services: [echo] };
+      },
+    },
+    settingsWith({ SHOAL_FIXTURE_POLICIES_FILE: path, SHOAL_FIXTURE_GRPC_PORT: String(await freePort()) }),
+    log,
+  );
+  t.after(() => service.stop());
+  const isRefused = () =>
+    calls?.echo({}).then(
+      () => false,
+      ({ reason }) => reason === "RATE_LIMITED",
+    );
+  assert.equal(await isRefused(), false);
+  await assert.rejects(calls?.echoAgain({}) ?? never, { kind: "timeout" });
+  set({ rateLimits: [{ callsPerSecond: 0.001 }] });
+  await until("calls are refused", isRefused);
+  set({});
+  await until("calls are answered", async () => !(await isRefused()));
 });
