@@ -160,6 +160,19 @@ test("follows the server when it gets fewer workers, and more", async () => {
   }
 });
 
+test("does not trust for long in what was usual before, though half of too much may be as slow", async () => {
+  for (const seed of seeds) {
+    const work = () => ({ kind: "a", meanMs: 60 });
+    const { server, watch, world } = simulate({ seed, workers: 40, callsPerSecond: Number.POSITIVE_INFINITY, work });
+    await watch(60);
+    server.workers = 4;
+    world.work = () => ({ kind: "a", meanMs: 10 });
+    await watch(60);
+    const { limit } = await watch(30);
+    assertBetween(limit, 4, 16, `seed ${seed}`);
+  }
+});
+
 test("does not creep upward in half an hour of overload", async () => {
   for (const seed of seeds) {
     const { watch } = simulate({ seed, workers: 20, callsPerSecond: Number.POSITIVE_INFINITY, work: hundredMs });
@@ -193,16 +206,19 @@ test("does not fall when kinds of calls change their shares", async () => {
 
 test("works with a hundred kinds of which each is rare", async () => {
   for (const seed of seeds) {
+    let meanMs = 100;
     const { watch } = simulate({
       seed,
       workers: 20,
       callsPerSecond: 500,
-      work: (random) => ({ kind: String(Math.floor(random() * 100)), meanMs: 100 }),
+      work: (random) => ({ kind: String(Math.floor(random() * 100)), meanMs }),
     });
-    await watch(20);
-    const { limit, perSecond } = await watch(120);
-    assertBetween(limit, 20, 80, `seed ${seed}`);
-    assertBetween(perSecond, 190, 210, `goodput with seed ${seed}`);
+    for (meanMs of [100, 300]) {
+      await watch(60);
+      const { limit, perSecond } = await watch(120);
+      assertBetween(limit, 20, 80, `seed ${seed}`);
+      assertBetween((perSecond * meanMs) / 20_000, 0.95, 1.05, `goodput with seed ${seed}`);
+    }
   }
 });
 
@@ -259,6 +275,17 @@ test("does not grow when nobody asks for more", () => {
   assert.ok(limit.limit > 20, String(limit.limit));
 });
 
+test("what is faster by chance, again and again, does not make the rest too slow", () => {
+  const { limit, windows } = handDriven({ initialLimit: 200 });
+  windows(2, 150, 10);
+  for (let n = 0; n < 100; n += 1) {
+    windows(1, 150, 10);
+    windows(1, 150, 7);
+    windows(1, 150, 13);
+  }
+  assert.equal(limit.limit, 200);
+});
+
 test("stays within its bounds, whatever it is told", () => {
   for (const seed of seeds) {
     const random = randomFrom(seed);
@@ -279,7 +306,7 @@ test("stays within its bounds, whatever it is told", () => {
 });
 
 test("backs off by a tenth, and does not grow in the window of that", () => {
-  const { limit, windows } = handDriven({ initialLimit: 100, minLimit: 50, maxLimit: 200 });
+  const { limit, windows } = handDriven({ initialLimit: 100, minLimit: 50, maxLimit: 200, probeIntervalMs: 3_600_000 });
   limit.backOff();
   assert.equal(limit.limit, 90);
   windows(2, 90, 10);
@@ -287,8 +314,10 @@ test("backs off by a tenth, and does not grow in the window of that", () => {
   limit.backOff();
   const after = limit.limit;
   assert.ok(after < before, `${after} after ${before}`);
-  windows(1, after, 10);
+  windows(1, after, 10, true);
   assert.equal(limit.limit, after);
+  windows(1, after, 10, true);
+  assert.ok(limit.limit > after, `${limit.limit} after ${after}`);
   for (let n = 0; n < 100; n += 1) limit.backOff();
   assert.equal(limit.limit, 50);
 });
