@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
@@ -35,14 +36,21 @@ const refused = (code: number, reason: string): Result => ({
   value: { code, message: "no", details: [anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason }))] },
 });
 
+/** The stream answers nothing more. */
+const silence: Result = { case: undefined };
+
 /** Places `orders` with a service that does `answer` to each request; also answers the keys sent, in order. */
 async function place(orders: readonly PlannedOrder[], answer: (request: Request, count: number) => Result) {
   const keys: string[] = [];
   const client = {
-    async *placeOrders(requests: AsyncIterable<Request>) {
+    async *placeOrders(requests: AsyncIterable<Request>, { signal }: { signal?: AbortSignal } = {}) {
       for await (const request of requests) {
         const idempotencyKey = request.order?.idempotencyKey ?? "";
         const result = answer(request, keys.push(idempotencyKey));
+        if (result === silence) {
+          await once(signal as AbortSignal, "abort");
+          throw signal?.reason;
+        }
         yield create(PlaceOrdersResponseSchema, { idempotencyKey, result });
       }
     },
@@ -56,7 +64,8 @@ async function place(orders: readonly PlannedOrder[], answer: (request: Request,
     onAnswer: () => {
       answered += 1;
     },
-    pauseMs: 0,
+    patience: { attempts: 5, patienceMs: 0, pauseMs: 0 },
+    stallMs: 50,
   });
   return { ...placing, keys, answered };
 }
@@ -72,6 +81,14 @@ test("sorts orders into those to settle and those to leave", async () => {
   assert.deepEqual(left, { count: 1, pieces: new Map([["A", 3n]]) });
   assert.deepEqual(problems, []);
   assert.equal(answered, 3);
+});
+
+test("a stream that answers nothing more is given up for another one", async () => {
+  const { keys, answered } = await place([planned(1), planned(3)], (request, count) =>
+    count === 2 ? silence : placed(request),
+  );
+  assert.deepEqual(keys, ["run-1", "run-3", "run-3"]);
+  assert.equal(answered, 2);
 });
 
 test("sends what a lost stream left unanswered again, under the same keys", async () => {

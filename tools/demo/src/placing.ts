@@ -6,7 +6,7 @@ import { type Order, type OrderService, OrderStatus } from "@shoal/contracts/ord
 import type { Client } from "@shoal/rpc";
 import { DemoError } from "./demo-error.ts";
 import type { Fate, PlannedOrder } from "./order-plan.ts";
-import { isTransient } from "./retry.ts";
+import { defaultPatience, isTransient, type Patience } from "./retry.ts";
 import { type Pieces, Tally } from "./stock-check.ts";
 
 /** What {@link placeOrders} needs. */
@@ -19,8 +19,10 @@ export interface PlacingOptions {
   readonly signal: AbortSignal;
   /** Told of each order that has been answered. */
   readonly onAnswer: () => void;
-  /** How long to wait before another stream, in milliseconds; 1,000 unless given. */
-  readonly pauseMs?: number;
+  /** How long to go on with streams that do not answer every order; half a minute unless given. */
+  readonly patience?: Patience;
+  /** After how long without an answer a stream is given up for another one, in milliseconds; 10,000 unless given. */
+  readonly stallMs?: number;
 }
 
 /** What became of the orders. */
@@ -39,9 +41,6 @@ export interface Placing {
   readonly problems: readonly string[];
 }
 
-/** How often in a row a stream may end without an answer for every order. */
-const maxFruitlessStreams = 5;
-
 /**
  * Sends the planned orders on one PlaceOrders stream, as fast as the service takes them, and waits for all answers.
  * What a lost stream leaves unanswered, and what was refused for a transient reason, goes out on another stream under
@@ -51,7 +50,7 @@ export async function placeOrders(
   client: Pick<Client<typeof OrderService>, "placeOrders">,
   options: PlacingOptions,
 ): Promise<Placing> {
-  const { plan, userIds, runId, signal, onAnswer, pauseMs = 1_000 } = options;
+  const { plan, userIds, runId, signal, onAnswer, patience = defaultPatience, stallMs = 10_000 } = options;
   const unanswered = new Map<string, PlannedOrder>();
   const outcome = createOutcome();
 
@@ -67,10 +66,16 @@ export async function placeOrders(
     order: { idempotencyKey, userId: userIds[userIndex] ?? "", lines: [...lines] },
   });
 
-  for (let fruitless = 0; ; fruitless += 1) {
+  let fruitless = 0;
+  let fruitfulAt = performance.now();
+  for (;;) {
     let failure: unknown;
+    const stalled = new AbortController();
+    const stall = setTimeout(() => stalled.abort(), stallMs);
     try {
-      for await (const { idempotencyKey, result } of client.placeOrders(requests(), { signal })) {
+      const either = AbortSignal.any([signal, stalled.signal]);
+      for await (const { idempotencyKey, result } of client.placeOrders(requests(), { signal: either })) {
+        stall.refresh();
         const order = unanswered.get(idempotencyKey);
         if (order === undefined) throw new DemoError(`PlaceOrders answered an unknown key: ${idempotencyKey}`);
         if (result.case === "error" && transientCodes.has(result.value.code)) {
@@ -79,23 +84,29 @@ export async function placeOrders(
         }
         unanswered.delete(idempotencyKey);
         fruitless = 0;
+        fruitfulAt = performance.now();
         if (result.case === "order") outcome.placed(order, result.value);
         else outcome.refused(order, result.value);
         onAnswer();
       }
     } catch (error) {
-      if (signal.aborted || !isTransient(error)) throw error;
-      failure = error;
+      if (signal.aborted) throw error;
+      if (stalled.signal.aborted) failure = new DemoError(`PlaceOrders answered nothing for ${stallMs} ms`);
+      else if (isTransient(error)) failure = error;
+      else throw error;
+    } finally {
+      clearTimeout(stall);
     }
     if (failure === undefined && unanswered.size === 0) return outcome.result();
     failure ??= new DemoError(`PlaceOrders ended and left ${unanswered.size} orders unanswered`);
-    if (fruitless === maxFruitlessStreams) throw failure;
-    await sleep(pauseMs, undefined, { signal });
+    fruitless += 1;
+    if (fruitless > patience.attempts && performance.now() - fruitfulAt >= patience.patienceMs) throw failure;
+    await sleep(patience.pauseMs, undefined, { signal });
   }
 }
 
-/** gRPC's codes for what may succeed later: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, UNAVAILABLE. */
-const transientCodes = new Set([4, 8, 10, 14]);
+/** gRPC's codes for what may succeed later: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE. */
+const transientCodes = new Set([4, 8, 10, 13, 14]);
 
 /** Problems that are kept; more would only repeat them. */
 const maxProblems = 20;

@@ -14,14 +14,18 @@ test("answers the first success after transient failures", async () => {
   assert.equal(answer, 3);
 });
 
-test("gives up after five attempts", async () => {
-  let attempts = 0;
-  const call = async () => {
-    attempts += 1;
-    throw failure("timeout");
+test("gives up when it has tried often enough, and long enough", async () => {
+  const tried = async (patienceMs: number) => {
+    let attempts = 0;
+    const call = async () => {
+      attempts += 1;
+      throw failure("timeout");
+    };
+    await assert.rejects(retrying(signal, call, { attempts: 5, patienceMs, pauseMs: 1 }), { kind: "timeout" });
+    return attempts;
   };
-  await assert.rejects(retrying(signal, call), { kind: "timeout" });
-  assert.equal(attempts, 5);
+  assert.equal(await tried(0), 5);
+  assert.ok((await tried(50)) > 5);
 });
 
 test("passes a failure on at once that waiting does not cure, and any once it is stopped", async () => {
