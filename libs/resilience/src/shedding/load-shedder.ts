@@ -158,15 +158,15 @@ export class LoadShedder {
 
   /**
    * Lets a call in, at once or when it is its turn. Throws, or rejects with, an `AppError`: `exhausted` (`OVERLOADED`) when
-   * there is no room; `timeout` (`DEADLINE_EXCEEDED`) when it would come too late; the signal's reason when its caller goes,
-   * or has gone. Whoever is let in says when the work is over.
+   * there is no room; `timeout` (`DEADLINE_EXCEEDED`) when it would come too late; the signal's reason when its caller goes
+   * while it waits. Whoever is let in says when the work is over.
    */
   enter(call: SheddableCall): AdmittedCall | Promise<AdmittedCall> {
     const rank = ranks[call.priority];
     const hasRoom = this.#hasRoom(rank);
     if (!hasRoom && this.refuses(call.priority)) throw this.#refuse(rank);
-    if (call.signal.aborted) throw call.signal.reason;
     if (this.#isTooLate(call)) throw tooLate();
+    // Only now: a signal may be made when it is first asked for.
     return hasRoom ? this.#admit(call) : this.#wait(call, rank);
   }
 
