@@ -141,6 +141,42 @@ for (const balancing of ["pick_first", "p2c_ewma"] as const) {
     assert.ok(isOpen(await failureOf(stream())));
   });
 
+  test(`${balancing}: no permit is lost, however calls end and whenever they are cancelled`, async (t) => {
+    let entered = 0;
+    const server = await startTested(t, {
+      echo: async (_, { signal }) => {
+        entered += 1;
+        if (entered % 3 === 0)
+          throw new AppError({ kind: "unavailable", reason: "BROKEN", domain: "test", message: "it is broken" });
+        await sleep(entered % 5, undefined, { signal });
+        return { parcel };
+      },
+    });
+    // One probe at a time, which nothing but its end gives back: a single one that was lost would close the method for good.
+    const options = { minimumCalls: 2, failureRate: 0.2, openMs: 1, probes: 1, probeTimeoutMs: 3_600_000 };
+    const policies = { [echo]: { breaker: { kind: "circuit", options } as const } };
+    const client = clientOf(t, [server], { balancing, policies });
+    const kinds = new Set<string | undefined>();
+    const one = async (n: number) => {
+      const controller = new AbortController();
+      const failure = failureOf(client.echo({}, { signal: controller.signal, timeoutMs: n % 7 === 0 ? 2 : 5_000 }));
+      if (n % 2 === 0) setTimeout(() => controller.abort(), n % 6);
+      else if (n % 5 === 0) controller.abort();
+      kinds.add((await failure)?.reason);
+    };
+    for (let n = 0; n < 3_000; n += 10) {
+      await Promise.all(Array.from({ length: 10 }, (_, index) => one(n + index)));
+      // Longer than it is open: else all calls but a few would be refused.
+      await sleep(2);
+    }
+    for (const reason of ["BROKEN", "CIRCUIT_OPEN", "CANCELLED", undefined]) assert.ok(kinds.has(reason), `${reason}`);
+    const before = server.entered.length;
+    while (server.entered.length < before + 50) {
+      await failureOf(client.echo({}));
+      await sleep(1);
+    }
+  });
+
   test(`${balancing}: a policy that changes is kept to from the next call on`, async (t) => {
     const { server } = await startBreakable(t);
     const policies = new LivePolicies(opening(long));
