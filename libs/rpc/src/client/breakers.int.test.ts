@@ -177,6 +177,25 @@ for (const balancing of ["pick_first", "p2c_ewma"] as const) {
     }
   });
 
+  test(`${balancing}: a probe that is cancelled between any two steps of its beginning gives its permit back`, async (t) => {
+    const { server, state } = await startBreakable(t);
+    const options = { minimumCalls: 1, openMs: 1, probes: 1, probeTimeoutMs: 3_600_000 };
+    const policies = { [echo]: { breaker: { kind: "circuit", options } as const } };
+    const client = clientOf(t, [server], { balancing, policies });
+    for (let turns = 0; turns < 30; turns += 1) {
+      state.broken = true;
+      while (!isOpen(await failureOf(client.echo({}))));
+      await sleep(3);
+      const controller = new AbortController();
+      const probe = failureOf(client.echo({}, { signal: controller.signal }));
+      for (let turn = 0; turn < turns; turn += 1) await undefined;
+      controller.abort();
+      assert.equal((await probe)?.kind, "cancelled");
+      state.broken = false;
+      while ((await failureOf(client.echo({}))) !== undefined) await sleep(1);
+    }
+  });
+
   test(`${balancing}: a policy that changes is kept to from the next call on`, async (t) => {
     const { server } = await startBreakable(t);
     const policies = new LivePolicies(opening(long));
