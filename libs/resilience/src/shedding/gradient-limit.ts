@@ -53,8 +53,8 @@ const confirmed = 1.1;
 /** … but not more often than this in a row: half of far too much may well be as slow as is wrongly held to be usual. */
 const confirmations = 3;
 
-/** With half as many at once, calls are faster than this while they wait for each other: a half where they did nothing else. */
-const waitingRatio = 0.75;
+/** With half as many at once, calls are faster than this where that brings in hardly fewer of them: a half where none. */
+const waitingRatio = 0.66;
 
 /** A window lasts for so many latencies at least: in a shorter one calls end that began under another limit … */
 const windowLatencies = 2;
@@ -62,11 +62,17 @@ const windowLatencies = 2;
 /** … and for so many where the limit has just been changed by far. */
 const settlingLatencies = 3;
 
-/** The first probe comes when the limit has been reached for this part of the time: until then nothing may be known. */
+/** The first probe, and each that is to follow soon, comes after this part of the time at the limit. */
 const firstProbe = 0.1;
 
-/** After a probe there is none for this many times as long as it took. */
+/** After a probe there is none for this many times as long as it took … */
 const probeRest = 10;
+
+/** … but for only so many times while the limit is reached and probes find something else each time, … */
+const quickRest = 2;
+
+/** … and so many of them at most until there is little to do again. */
+const quickProbes = 8;
 
 /** The latency of one kind of call: the usual one, if it is known, and what has been seen since that was learned from last. */
 interface Kind {
@@ -110,8 +116,10 @@ export class GradientLimit {
   #probed = 0;
   #probeFrom = 0;
   #slownessAbove = 1;
-  /** How long the last probe took that has shown something. */
-  #probeMs: number | undefined;
+  /** How long the last probe took that has shown something; 0 before the first. */
+  #probeMs = 0;
+  /** How many more probes may follow soon on each other. */
+  #quickProbes = quickProbes;
 
   /** `now`: milliseconds that never go back. Throws a `RangeError` for options out of range. */
   constructor(options: Partial<GradientLimitOptions> = {}, now: () => number = () => performance.now()) {
@@ -190,18 +198,24 @@ export class GradientLimit {
   #adapt(now: number): void {
     const isReached = this.#isReached;
     const slowness = this.#slowness();
-    this.#learn(!isReached && this.#highest < this.#limit / 2 ? rise : 0);
+    const isIdle = !isReached && this.#highest < this.#limit / 2;
+    // What calls take when hardly any are there says little of what they take when there are as many as can be.
+    this.#learn(isIdle ? rise : 0, isIdle && this.#probeMs > 0 ? 0 : fall);
     this.#move(slowness);
-    if (!isReached) this.#reachedFrom = undefined;
-    else this.#reachedFrom ??= now;
-    if (this.#reachedFrom === undefined) return;
-    const { probeIntervalMs } = this.#options;
-    const restMs =
-      this.#probeMs === undefined ? firstProbe * probeIntervalMs : Math.max(probeIntervalMs, probeRest * this.#probeMs);
-    if (now - this.#reachedFrom < restMs) return;
+    if (isReached) this.#reachedFrom ??= now;
+    else this.#reachedFrom = undefined;
+    if (isIdle) this.#quickProbes = quickProbes;
+    if (this.#reachedFrom === undefined || now - this.#reachedFrom < this.#restMs()) return;
     this.#probeFrom = now;
     this.#probed = this.#limit;
     this.#stepDown(slowness);
+  }
+
+  /** How long the limit must have been reached before it is probed. */
+  #restMs(): number {
+    const { probeIntervalMs } = this.#options;
+    if (this.#quickProbes > 0) return Math.max(firstProbe * probeIntervalMs, quickRest * this.#probeMs);
+    return Math.max(probeIntervalMs, probeRest * this.#probeMs);
   }
 
   #move(slowness: number): void {
@@ -236,13 +250,15 @@ export class GradientLimit {
         this.#stepDown(slowness);
         return;
       }
+      const isFound = Math.abs(slowness - 1) <= confirmed - 1;
+      this.#quickProbes = isFound ? 0 : Math.max(0, this.#quickProbes - 1);
       if (isConfirmed) this.#trust -= 1;
       else {
         this.#learnAll(slowness);
         // With twice as many calls did not wait, or little, and with four times as many they did.
         this.#limit = Math.max(this.#options.minLimit, Math.min(this.#limit, this.#probed / probedPart ** 2));
-        // What the first probe finds is found once more before it is trusted.
-        this.#trust = this.#probeMs === undefined ? 0 : confirmations;
+        // What a probe finds is found once more before it is trusted.
+        this.#trust = isFound ? confirmations : 0;
       }
       this.#probeMs = now - this.#probeFrom;
     }
@@ -256,8 +272,8 @@ export class GradientLimit {
     return this.#usualMs > 0 ? this.#tookMs / this.#usualMs : 1;
   }
 
-  /** Learns from kinds of which enough was seen: `up` is how much of what is slower. */
-  #learn(up: number): void {
+  /** Learns from kinds of which enough was seen: `up` is how much of what is slower, `down` of what is faster. */
+  #learn(up: number, down: number): void {
     for (const kind of this.#kinds.values()) {
       const { usualMs, sumMs, count } = kind;
       if (count === 0 || (usualMs !== undefined && count < this.#options.minSamples)) continue;
@@ -265,7 +281,7 @@ export class GradientLimit {
       if (usualMs === undefined) kind.usualMs = meanMs;
       else if (meanMs > usualMs) kind.usualMs = usualMs + up * (meanMs - usualMs);
       // Less than chance may do is not believed: what falls by chance, again and again, would not rise by it.
-      else if (meanMs < usualMs * (1 - 1 / Math.sqrt(count))) kind.usualMs = usualMs + fall * (meanMs - usualMs);
+      else if (meanMs < usualMs * (1 - 1 / Math.sqrt(count))) kind.usualMs = usualMs + down * (meanMs - usualMs);
       kind.sumMs = 0;
       kind.count = 0;
     }

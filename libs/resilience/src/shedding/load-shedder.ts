@@ -63,16 +63,16 @@ export interface SheddingEvent {
 }
 
 /**
- * As {@link defaultGradientLimitOptions}; sheddable calls fill 80 % of the limit, default ones 95 %, critical ones all of
- * it; 1,000 may wait, for 100 ms or, while some are refused, 5 ms, critical ones for a second; refused callers come again after
+ * As {@link defaultGradientLimitOptions}; sheddable calls fill 90 % of the limit, default ones 95 %, critical ones all of
+ * it; 1,000 may wait, for 100 ms or, while some are refused, 20 ms, critical ones for a second; refused callers come again after
  * 250 ms.
  */
 export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
   ...defaultGradientLimitOptions,
-  shares: Object.freeze({ critical: 1, default: 0.95, sheddable: 0.8 }),
+  shares: Object.freeze({ critical: 1, default: 0.95, sheddable: 0.9 }),
   maxWaiting: 1_000,
   patienceMs: 100,
-  hurriedMs: 5,
+  hurriedMs: 20,
   criticalPatienceMs: 1_000,
   retryAfterMs: 250,
   delayMs: () => 0,
@@ -82,7 +82,7 @@ export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
 const calmMs = 1_000;
 
 /** What part of the limit may wait while some are refused: enough to follow at once on those that end. */
-const hurriedPart = 1 / 8;
+const hurriedPart = 1 / 2;
 
 /** The highest first. */
 const priorities = ["critical", "default", "sheddable"] as const;

@@ -64,7 +64,7 @@ async function overload(
   await callers.ask("connect", shop);
   const saturate = (count: number) => callers.ask("saturate", { callers: count, seconds: seconds / 2 });
   let best = { count: 0, answered: 0 };
-  for (const count of [...closedLoops, ...closedLoops]) {
+  for (const count of [...closedLoops, ...closedLoops, ...closedLoops]) {
     step("looking for the peak");
     const answered = await saturate(count);
     if (answered > best.answered) best = { count, answered };
