@@ -80,8 +80,9 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   #options: ClientBalancing | undefined;
   #balancer: Balancer | undefined;
   #waiting = 0;
-  /** Whether those who wait are being picked for, in their order, and there is no more room for the rest of them. */
+  /** Whether those who wait are being picked for, in their order. */
   #isPickingAgain = false;
+  /** Whether one that could go anywhere has found no room since: who comes after it waits too. */
   #isFull = false;
   #servedAt = Number.NEGATIVE_INFINITY;
   #update: NodeJS.Immediate | undefined;
@@ -133,8 +134,8 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   }
 
   pick({ metadata }: experimental.PickArgs): experimental.PickResult {
-    // First come, first served.
-    if (this.#isPickingAgain ? this.#isFull : this.#waiting > 0) return this.#wait();
+    // First come, first served; but who waits for the few instances that take its call holds nobody up.
+    if (this.#isFull) return this.#wait();
     const noted = callTraitsOf(metadata);
     const traits = this.#traitsOf(noted ?? unary, metadata);
     const guard = noted?.guard;
@@ -143,7 +144,8 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
       const call = this.#choose(traits, noted, refusing);
       if (call === undefined) break;
       const permit = guard?.admit(call.endpoint);
-      if (guard === undefined || permit !== undefined) return this.#begin(call, noted, permit);
+      if (guard === undefined || permit !== undefined)
+        return this.#begin(call, noted, permit) ?? this.#waitForRoom(refusing.length === 0);
       call.abandon();
       refusing = [...refusing, call.endpoint];
     } while (refusing.length <= maxRefusals);
@@ -166,17 +168,17 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     );
   }
 
+  /** `undefined` where the instance has no room. */
   #begin(
     call: PendingCall,
     noted: BalancedCall | undefined,
     permit: BreakerPermit | undefined,
-  ): experimental.PickResult {
+  ): experimental.PickResult | undefined {
     const lease = (call.endpoint as ConnectedEndpoint).take();
     if (lease === undefined) {
       call.abandon();
       permit?.end("neutral");
-      this.#isFull = true;
-      return this.#wait();
+      return undefined;
     }
     if (noted !== undefined) noted.endpoint = call.endpoint;
     const pick = new Pick(call, lease, noted?.guard, permit, this.#onRoom);
@@ -193,6 +195,12 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     const hashMetadata = this.#options?.hashMetadata;
     if (!hashMetadata || traits.hashKey !== undefined) return traits;
     return { streaming: traits.streaming, hashKey: metadata.get(hashMetadata)[0]?.toString() };
+  }
+
+  /** `everywhere`: the call could have gone to any instance. */
+  #waitForRoom(everywhere: boolean): experimental.PickResult {
+    if (everywhere) this.#isFull = true;
+    return this.#wait();
   }
 
   /** Has grpc-js pick again for a call when there may be room. */

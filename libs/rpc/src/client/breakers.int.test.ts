@@ -309,3 +309,28 @@ test("an ejected instance that would answer is called when the breakers of all o
   for (let well = 0; well < 20; ) well = (await failureOf(client.echo({}))) === undefined ? well + 1 : 0;
   assert.ok(first.count() >= before + 20);
 });
+
+test("a call that waits for room on the one instance whose breaker lets it through holds no other call up", async (t) => {
+  const left = new AbortController();
+  const hang = () => new Promise<never>(() => {});
+  const full = await startTested(t, { collect: hang }, { maxStreamsPerConnection: 1 });
+  const bad = await startBreakable(t);
+  const balancing = { policy: "round_robin", maxConnections: 1, ejection: false } as const;
+  const client = clientOf(t, [full, bad.server], { balancing, policies: opening(long) });
+  while (bad.count() < 5) await failureOf(client.echo({}));
+  const hanging: Promise<unknown>[] = [];
+  while (full.entered.every(({ method }) => method.name !== "Collect")) {
+    // biome-ignore lint/correctness/useYield: it never sends anything
+    const requests = (async function* () {
+      await hang();
+    })();
+    hanging.push(failureOf(client.collect(requests, { signal: left.signal })));
+    await sleep(20);
+  }
+  const waits = failureOf(client.echo({}, { timeoutMs: 2_000 }));
+  await sleep(50);
+  for (let n = 0; n < 20; n += 1) await client.echoAgain({}, { timeoutMs: 1_000 });
+  left.abort();
+  await Promise.all(hanging);
+  await waits;
+});
