@@ -158,11 +158,12 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   #choose(traits: CallTraits, noted: BalancedCall | undefined, refusing: readonly Endpoint[]): PendingCall | undefined {
     const balancer = this.#balancer;
     const avoid = noted?.avoid;
-    if (refusing.length === 0)
-      return (avoid && balancer?.pick(traits, (endpoint) => !avoid.includes(endpoint))) ?? balancer?.pick(traits);
+    // Better where it has been than to wait for room elsewhere.
+    const isNew = (endpoint: Endpoint) => avoid?.includes(endpoint) === false && endpoint.hasRoom();
+    if (refusing.length === 0) return (avoid && balancer?.pick(traits, isNew)) ?? balancer?.pick(traits);
     const accepts = (endpoint: Endpoint) => !refusing.includes(endpoint) && noted?.guard?.mayAdmit(endpoint) === true;
     return (
-      (avoid && balancer?.pick(traits, (endpoint) => !avoid.includes(endpoint) && accepts(endpoint))) ??
+      (avoid && balancer?.pick(traits, (endpoint) => isNew(endpoint) && accepts(endpoint))) ??
       balancer?.pick(traits, accepts) ??
       balancer?.pickEjected(traits, accepts)
     );

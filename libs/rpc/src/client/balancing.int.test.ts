@@ -16,7 +16,7 @@ import {
   type Registry,
   type RegistryListener,
 } from "@shoal/discovery";
-import { isAppError } from "@shoal/kernel";
+import { AppError, isAppError } from "@shoal/kernel";
 import { echoing, eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
 import { type HandlerContext, implement } from "../server/handlers.ts";
 import { createServer, type ServerOptions } from "../server/server.ts";
@@ -273,6 +273,26 @@ test("of a burst no call is refused for which there is room on connections still
   });
   await client.echo({ parcel });
   await Promise.all(Array.from({ length: 100 }, () => client.echo({ parcel }, { timeoutMs: 20_000 })));
+});
+
+test("a further attempt goes to where the call has been rather than wait for room elsewhere", async (t) => {
+  const full = await startTested(t, { echo: () => new Promise<never>(() => {}) }, { maxStreamsPerConnection: 1 });
+  const failing = await startTested(t, {
+    echoAgain: async () => {
+      throw new AppError({ kind: "unavailable", reason: "BROKEN", domain: "test", message: "it is broken" });
+    },
+  });
+  const balancing = { policy: "round_robin", maxConnections: 1, ejection: false } as const;
+  const client = clientOf(t, { address: addressesOf([full, failing]), balancing });
+  const left = new AbortController();
+  while (full.entered.length === 0) {
+    void client.echo({ parcel }, { signal: left.signal }).catch(() => undefined);
+    await sleep(20);
+  }
+  const call = client.echoAgain({ parcel }, { timeoutMs: 4_000 });
+  await assert.rejects(call, (error) => isAppError(error, "BROKEN"));
+  assert.equal(failing.entered.filter(({ method }) => method.name === "EchoAgain").length, 4);
+  left.abort();
 });
 
 /** A registry that runs, and instances announced in it. */
