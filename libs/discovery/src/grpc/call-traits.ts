@@ -22,6 +22,8 @@ export interface BalancedCall extends CallTraits {
   readonly avoid: readonly Endpoint[] | undefined;
   /** Where it went; set by the pick. */
   endpoint: Endpoint | undefined;
+  /** The guard's leave for it; set by the pick, which ends it with the call unless it has been ended before. */
+  permit: BreakerPermit | undefined;
   /**
    * Set by the pick when the guard has refused all instances, and so the call: how long it is until one of them may be
    * called, in milliseconds.

@@ -181,7 +181,10 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
       permit?.end("neutral");
       return undefined;
     }
-    if (noted !== undefined) noted.endpoint = call.endpoint;
+    if (noted !== undefined) {
+      noted.endpoint = call.endpoint;
+      noted.permit = permit;
+    }
     const pick = new Pick(call, lease, noted?.guard, permit, this.#onRoom);
     if (this.#picks.push(pick) === 1) setImmediate(this.#abandonPicks);
     return pick;

@@ -15,8 +15,9 @@ export class Attempt implements ClientStreamInit, BalancedCall {
   endpoint: Endpoint | undefined = undefined;
   refusedForMs: number | undefined = undefined;
   headers: Metadata | undefined = undefined;
-  readonly #permit: BreakerPermit | undefined;
-  readonly #begunAt: number;
+  permit: BreakerPermit | undefined;
+  /** Of its own permit, where the pick gets none. */
+  readonly #begunAt: number | undefined;
 
   /** `permit`: leave that the run has got itself, where the pick does not ask for it. Throws where the channel is closed. */
   constructor(
@@ -30,8 +31,8 @@ export class Attempt implements ClientStreamInit, BalancedCall {
     this.metadata = metadata;
     this.isPaid = paid;
     this.avoid = before.length === 0 ? undefined : before.flatMap(({ endpoint }) => endpoint ?? []);
-    this.#permit = permit;
-    this.#begunAt = permit === undefined ? 0 : performance.now();
+    this.permit = permit;
+    this.#begunAt = permit && performance.now();
     if (run.core.isBalanced) setCallTraits(metadata, this);
     this.stream = new ClientStream(run.core.channel, this);
   }
@@ -70,11 +71,14 @@ export class Attempt implements ClientStreamInit, BalancedCall {
 
   onHeaders(headers: Metadata): void {
     this.headers = headers;
+    // A stream may last for days, and its breaker must not wait for so long to hear that the instance is well.
+    if (!this.single) this.permit?.end("success");
     this.run.onHeaders(this);
   }
 
   onEnd(end: StatusObject, answer: Buffer | undefined): void {
-    if (this.#permit !== undefined) this.guard?.ended(this.#permit, end.code, performance.now() - this.#begunAt);
+    if (this.permit !== undefined && this.#begunAt !== undefined)
+      this.guard?.ended(this.permit, end.code, performance.now() - this.#begunAt);
     this.run.onEnd(this, end, answer);
   }
 }

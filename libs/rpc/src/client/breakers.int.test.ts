@@ -141,6 +141,27 @@ for (const balancing of ["pick_first", "p2c_ewma"] as const) {
     assert.ok(isOpen(await failureOf(stream())));
   });
 
+  test(`${balancing}: streams that last are probes that have succeeded once their headers are there`, async (t) => {
+    const state = { broken: true };
+    const server = await startTested(t, {
+      repeat: async function* (_, { signal }) {
+        if (state.broken)
+          throw new AppError({ kind: "unavailable", reason: "BROKEN", domain: "test", message: "it is broken" });
+        yield {};
+        await sleep(60_000, undefined, { signal });
+      },
+    });
+    const { [echo]: policy = {} } = opening(50);
+    const client = clientOf(t, [server], { balancing, policies: { "/shoal.echo.v1.EchoService/Repeat": policy } });
+    const left = new AbortController();
+    const begin = () => failureOf(client.repeat({ count: 1n }, { signal: left.signal }).next());
+    while (!isOpen(await begin()));
+    state.broken = false;
+    await sleep(60);
+    for (let n = 0; n < 20; n += 1) assert.equal(await begin(), undefined);
+    left.abort();
+  });
+
   test(`${balancing}: no permit is lost, however calls end and whenever they are cancelled`, async (t) => {
     let entered = 0;
     const server = await startTested(t, {
