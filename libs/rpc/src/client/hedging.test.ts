@@ -134,3 +134,13 @@ test("stopped while an attempt is begun, it arms nothing", async () => {
   await call.time.advance(10_000);
   assert.equal(call.time.pending, 0);
 });
+
+test("a hedge that the breaker refuses costs one token, and is not tried again and again", async () => {
+  const call = fakeCall();
+  const { tokens } = call.budget;
+  begun(call);
+  call.begin = () => {};
+  await call.time.advance(10_000);
+  assert.equal(call.budget.tokens, tokens - 1);
+  assert.equal(call.time.pending, 0);
+});

@@ -67,8 +67,10 @@ export class Hedging implements FurtherAttempts {
   }
 
   #begin(isPaid: boolean): void {
+    const { begun } = this.#call;
     this.#call.begin(isPaid);
-    this.start();
+    // Where the breaker has refused it, to go on asking would cost a token each time.
+    if (this.#call.begun > begun) this.start();
   }
 
   #arm(delayMs: number, run: () => void): void {
