@@ -83,6 +83,13 @@ test("a leaky bucket lets calls wait for their turn, and refuses those that it c
   await first;
 });
 
+test("methods that were given the very same limits are counted each by itself", async (t) => {
+  const { [echo]: policy = {} } = limit();
+  const { passed, client } = await start(t, { [echo]: policy, "/shoal.echo.v1.EchoService/EchoAgain": policy });
+  assert.equal(await passed(4), 3);
+  await client.echoAgain({});
+});
+
 test("several limits hold together", async (t) => {
   const { passed } = await start(t, {
     [echo]: {

@@ -18,16 +18,20 @@ type Limit = (context: HandlerContext) => void | Promise<void>;
  * that changes its limits begins anew, and one that changes something else goes on.
  */
 export function rateLimits(): ServerMiddleware {
-  const known = new WeakMap<readonly RateLimitPolicy[], readonly Limit[]>();
+  /** By path within each: the same policies may have been given for several methods. */
+  const known = new WeakMap<readonly RateLimitPolicy[], Map<string, readonly Limit[]>>();
   const limitsOf = (policies: readonly RateLimitPolicy[], path: string) => {
     const limits = policies.map((policy) => limitOf(policy, path));
-    known.set(policies, limits);
+    const byPath = known.get(policies);
+    if (byPath === undefined) known.set(policies, new Map([[path, limits]]));
+    else byPath.set(path, limits);
     return limits;
   };
   return (context, next) => {
     const { rateLimits } = context.policy;
     if (rateLimits.length === 0) return next();
-    return within(known.get(rateLimits) ?? limitsOf(rateLimits, context.path), context, next);
+    const limits = known.get(rateLimits)?.get(context.path) ?? limitsOf(rateLimits, context.path);
+    return within(limits, context, next);
   };
 }
 
