@@ -4,17 +4,20 @@ import type { OnResilienceEvent } from "./resilience-events.ts";
 /** Where time comes from for attempts, in milliseconds since the epoch, and chance. Timers keep the process alive. */
 export interface AttemptClock {
   now(): number;
-  /** Runs `run` once after `delayMs`, unless the answered function is called before. */
+  /** Runs `run` once after `delayMs`, or after 24 days where that is more, unless the answered function is called before. */
   after(delayMs: number, run: () => void): () => void;
   /** From 0 to below 1. */
   random(): number;
 }
 
+/** The longest that a timer can take, in milliseconds: 24 days. Longer ones end at once. */
+const longest = 2 ** 31 - 1;
+
 /** The machine's. A call that pauses between its attempts is work to do: the process must not end meanwhile. */
 export const systemAttemptClock: AttemptClock = Object.freeze({
   now: Date.now,
   after: (delayMs: number, run: () => void) => {
-    const timer = setTimeout(run, delayMs);
+    const timer = setTimeout(run, Math.min(delayMs, longest));
     return () => clearTimeout(timer);
   },
   random: Math.random,

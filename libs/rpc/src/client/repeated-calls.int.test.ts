@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DescMethodServerStreaming } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
+import { create, type DescMethodServerStreaming, toBinary } from "@bufbuild/protobuf";
+import { anyPack, MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import type { Metadata } from "@grpc/grpc-js";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
+import { RetryInfoSchema } from "@shoal/contracts/google/rpc/error_details";
+import { StatusSchema } from "@shoal/contracts/google/rpc/status";
 import { AppError, isAppError } from "@shoal/kernel";
 import { framed } from "../hardening/raw-client.ts";
 import {
@@ -372,4 +374,26 @@ test("hedging: what is only slow is not sent more than a tenth of its calls agai
   t.diagnostic(`${server.entered.length} attempts of ${calls} calls`);
   assert.ok(server.entered.length > calls, "some are hedged");
   assert.ok(server.entered.length <= 1.1 * calls + 50, `${server.entered.length}`);
+});
+
+test("a server that wants to be left alone for longer than timers last is not asked again at once", async (t) => {
+  const status = create(StatusSchema, {
+    code: 14,
+    details: [anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds: 10_000_000n } }))],
+  });
+  const details = Buffer.from(toBinary(StatusSchema, status)).toString("base64");
+  const fields = { ":status": "200", "content-type": "application/grpc", "grpc-status": "14" };
+  let calls = 0;
+  const server = await startRawServer(t, () => {
+    calls += 1;
+    return [headers({ ...fields, "grpc-status-details-bin": details }, { end: true })];
+  });
+  const client = clientOf(t, server.port, { policies: retried });
+  const left = new AbortController();
+  const call = client.echoAgain({}, { timeoutMs: Number.POSITIVE_INFINITY, signal: left.signal });
+  const failed = assert.rejects(call, { kind: "cancelled" });
+  await sleep(100);
+  left.abort();
+  await failed;
+  assert.equal(calls, 1);
 });
