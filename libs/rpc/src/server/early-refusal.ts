@@ -3,6 +3,7 @@ import type { AppError, Priority } from "@shoal/kernel";
 import type { LoadShedder } from "@shoal/resilience";
 import { toGrpcStatus } from "../errors.ts";
 import type { LivePolicy } from "../live-policies.ts";
+import { tell } from "../tell.ts";
 import { priorityIn } from "../wire-context.ts";
 
 /** Told of a call that was refused before anything was made of it. */
@@ -25,7 +26,7 @@ export function earlyRefusal(
     const priority = priorityIn(headers) ?? policy.current.priority;
     if (!shedder.refuses(priority)) return undefined;
     const error = shedder.refuse(priority);
-    onRefused?.({ path, priority });
+    tell(onRefused, { path, priority });
     let answer = answers.get(error);
     if (answer === undefined) {
       answer = trailersOnly(error);

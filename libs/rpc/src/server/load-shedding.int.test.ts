@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "@shoal/contracts/grpc/health/v1/health";
 import { createContext, type Priority, runWithContext } from "@shoal/kernel";
@@ -13,7 +14,7 @@ const overloaded = { kind: "exhausted", reason: "OVERLOADED", retryAfterMs: 250 
 const patienceMs = 100;
 
 /** A server with room for one call at a time, whose handlers end when they are told to. */
-async function start(t: TestContext) {
+async function start(t: TestContext, listener = () => {}) {
   const clock = new VirtualClock();
   const shedder = new LoadShedder({ initialLimit: 1, minLimit: 1, maxLimit: 1, patienceMs }, clock);
   const refused: string[] = [];
@@ -27,7 +28,13 @@ async function start(t: TestContext) {
         return {};
       },
     },
-    { shedder, onRefused: ({ path, priority }) => refused.push(`${path} ${priority}`) },
+    {
+      shedder,
+      onRefused: ({ path, priority }) => {
+        refused.push(`${path} ${priority}`);
+        listener();
+      },
+    },
   );
   const call = (priority: Priority, name = "") =>
     runWithContext(createContext({ requestId: "test", priority }), () => tested.client.echo({ parcel: { name } }));
@@ -100,4 +107,21 @@ test("a call whose caller goes while it waits never begins", async (t) => {
   entered[1]?.();
   await next;
   assert.equal(shedder.atWork, 0);
+});
+
+test("a listener that throws at a refusal becomes a warning, and ends neither the call otherwise nor the process", async (t) => {
+  const warned = once(process, "warning");
+  const { call, entered, clock, shedder, first, overload } = await start(t, () => {
+    throw new Error("a fault in a log");
+  });
+  await overload();
+  const late = assert.rejects(call("default"), overloaded);
+  await until("one waits", () => shedder.waiting === 1);
+  await assert.rejects(call("sheddable"), overloaded);
+  const [warning] = await warned;
+  assert.equal(warning.message, "a fault in a log");
+  await clock.advance(patienceMs);
+  await late;
+  entered[0]?.();
+  await first;
 });
