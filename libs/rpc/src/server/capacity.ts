@@ -3,11 +3,8 @@ import type { AdmittedCall, LoadShedder } from "@shoal/resilience";
 import type { ServedCall } from "./served-call.ts";
 import type { ServerMiddleware } from "./server-layers.ts";
 
-/**
- * Bounds the calls at work: all of them by `maxRunningCalls`, and those of one request and one answer by `shedder` as well,
- * if there is one. Streams, which may last, are only begun while it refuses nobody of their priority.
- */
-export function capacity(maxRunningCalls: number, shedder: LoadShedder | undefined): ServerMiddleware {
+/** Bounds the calls at work, all of them by `maxRunningCalls`. */
+export function capacity(maxRunningCalls: number): ServerMiddleware {
   let running = 0;
   const leave = () => {
     running -= 1;
@@ -16,39 +13,42 @@ export function capacity(maxRunningCalls: number, shedder: LoadShedder | undefin
   return (context, next) => {
     if (running >= maxRunningCalls) return Promise.reject(tooManyCalls(maxRunningCalls));
     running += 1;
-    const call = context as ServedCall;
-    call.permit = place;
-    if (shedder === undefined) return next();
-    if (call.method.methodKind !== "unary")
-      return shedder.refuses(call.priority) ? Promise.reject(shedder.refuse(call.priority)) : next();
-    return enter(call, shedder, leave, next);
+    (context as ServedCall).permit = place;
+    return next();
   };
 }
 
-async function enter(
-  call: ServedCall,
-  shedder: LoadShedder,
-  leave: () => void,
-  next: () => Promise<void>,
-): Promise<void> {
+/**
+ * Lets calls of one request and one answer begin as `shedder` does. Streams, which may last, are only begun while it refuses
+ * nobody of their priority.
+ */
+export function shedding(shedder: LoadShedder): ServerMiddleware {
+  return (context, next) => {
+    const call = context as ServedCall;
+    if (call.method.methodKind === "unary") return enter(call, shedder, next);
+    return shedder.refuses(call.priority) ? Promise.reject(shedder.refuse(call.priority)) : next();
+  };
+}
+
+async function enter(call: ServedCall, shedder: LoadShedder, next: () => Promise<void>): Promise<void> {
   const entered = shedder.enter(call);
   const admitted = entered instanceof Promise ? await entered : entered;
-  call.permit = new Place(admitted, leave);
+  call.permit = new Place(admitted, call.permit);
   await next();
 }
 
 /** A call's place among those at work. */
 class Place {
   readonly #admitted: AdmittedCall;
-  readonly #leave: () => void;
+  readonly #outer: ServedCall["permit"];
 
-  constructor(admitted: AdmittedCall, leave: () => void) {
+  constructor(admitted: AdmittedCall, outer: ServedCall["permit"]) {
     this.#admitted = admitted;
-    this.#leave = leave;
+    this.#outer = outer;
   }
 
   release(done: boolean): void {
-    this.#leave();
+    this.#outer?.release(done);
     this.#admitted.end(done);
   }
 }

@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import { Metadata } from "@grpc/grpc-js";
 import { EchoService, GuardedEchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { AppError, createContext, currentContext, type Identity, isAppError, runWithContext } from "@shoal/kernel";
+import { LoadShedder } from "@shoal/resilience";
 import { type ClientMiddleware, type ClientOptions, createClient } from "../client/client.ts";
 import { echoing } from "../hardening/tested-server.ts";
 import { contextKey } from "../middleware.ts";
@@ -55,6 +56,7 @@ test("a server's layers stand in one order, and those with nothing to do are lef
     telemetry: layer,
     maxRunningCalls: 1,
     identify: () => undefined,
+    shedder: new LoadShedder(),
     admission: layer,
     middleware: [named, (...[, next]: Parameters<ServerMiddleware>) => next()],
   };
@@ -65,6 +67,7 @@ test("a server's layers stand in one order, and those with nothing to do are lef
     "capacity",
     "identity",
     "rate limits",
+    "shedding",
     "admission",
     "audit",
     "middleware 2",

@@ -3,6 +3,8 @@ import { type TestContext, test } from "node:test";
 import { Metadata } from "@grpc/grpc-js";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { isAppError } from "@shoal/kernel";
+import { LoadShedder } from "@shoal/resilience";
+import { until } from "@shoal/testkit";
 import { createClient } from "../client/client.ts";
 import { startTested } from "../hardening/tested-server.ts";
 import { LivePolicies } from "../live-policies.ts";
@@ -88,6 +90,20 @@ test("methods that were given the very same limits are counted each by itself", 
   const { passed, client } = await start(t, { [echo]: policy, "/shoal.echo.v1.EchoService/EchoAgain": policy });
   assert.equal(await passed(4), 3);
   await client.echoAgain({});
+});
+
+test("calls that wait for their turn take no places from those of other methods", async (t) => {
+  const shedder = new LoadShedder({ initialLimit: 2, minLimit: 2, maxLimit: 2 });
+  const policies = limit({ algorithm: "leaky_bucket", callsPerSecond: 1, burst: 100 });
+  const { client } = await startTested(t, {}, { policies, shedder });
+  const left = new AbortController();
+  const paced = Array.from({ length: 20 }, () => client.echo({}, { signal: left.signal }));
+  const ends = Promise.allSettled(paced);
+  await paced[0];
+  for (let n = 0; n < 20; n += 1) await client.echoAgain({});
+  left.abort();
+  assert.ok((await ends).every(({ status }, n) => n === 0 || status === "rejected"));
+  await until("nobody is at work", () => shedder.atWork === 0 && shedder.waiting === 0);
 });
 
 test("several limits hold together", async (t) => {

@@ -3,7 +3,7 @@ import { AppError, type Identity } from "@shoal/kernel";
 import type { LoadShedder } from "@shoal/resilience";
 import type { Layer, Middleware } from "../middleware.ts";
 import { requireValid } from "../validation.ts";
-import { capacity } from "./capacity.ts";
+import { capacity, shedding } from "./capacity.ts";
 import type { HandlerContext } from "./handlers.ts";
 import { rateLimits } from "./rate-limits.ts";
 import type { OnCallEnd } from "./serve-call.ts";
@@ -47,12 +47,13 @@ export interface ServerLayerOptions {
  *  1. telemetry *   sees the call and its error
  *  2. errors *      makes the caller's reason of whatever a call fails with that has ended already
  *  3. deadline *    does not begin what would come too late
- *  4. capacity      bounds the calls at work, and sheds load
+ *  4. capacity      bounds the calls at work
  *  5. identity      finds out who is calling, and whether the contract lets them
  *  6. rate limits   keeps the calls within the contract's rate limits
- *  7. admission     refuses what there is no room for
- *  8. middleware    what the service adds
- *  9. validation *  checks each request against the contract's rules
+ *  7. shedding      refuses what there is no time for; who waits for a rate limit is no work yet
+ *  8. admission     refuses what there is no room for
+ *  9. middleware    what the service adds
+ * 10. validation *  checks each request against the contract's rules
  */
 export function serverLayers(options: ServerLayerOptions): readonly Layer<HandlerContext>[] {
   const { errorDomain, telemetry, identify, admission, middleware = [], maxRunningCalls, shedder } = options;
@@ -60,9 +61,10 @@ export function serverLayers(options: ServerLayerOptions): readonly Layer<Handle
     telemetry && { name: "telemetry", run: telemetry },
     { name: "errors", run: errors },
     { name: "deadline", run: deadline },
-    maxRunningCalls === undefined ? undefined : { name: "capacity", run: capacity(maxRunningCalls, shedder) },
+    maxRunningCalls === undefined ? undefined : { name: "capacity", run: capacity(maxRunningCalls) },
     identify && { name: "identity", run: identity(identify) },
     maxRunningCalls === undefined ? undefined : { name: "rate limits", run: rateLimits() },
+    shedder && { name: "shedding", run: shedding(shedder) },
     admission && { name: "admission", run: admission },
     ...middleware.map((run, n) => ({ name: run.name || `middleware ${n + 1}`, run })),
     { name: "validation", run: validation(errorDomain) },
