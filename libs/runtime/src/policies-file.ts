@@ -20,6 +20,8 @@ export class PoliciesFile {
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   #text: string | undefined;
+  #isReading = false;
+  #isStopped = false;
 
   constructor(path: string, base: PolicyOverrides, log: Logger) {
     this.#path = path;
@@ -34,10 +36,13 @@ export class PoliciesFile {
     this.#timer = setInterval(() => void this.reload(), reloadMs).unref();
   }
 
-  /** Reads the file now. */
+  /** Reads the file now, unless it is being read. */
   async reload(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
     const text = await readFile(this.#path, "utf8").catch(() => undefined);
-    if (text === this.#text) return;
+    this.#isReading = false;
+    if (this.#isStopped || text === this.#text) return;
     this.#text = text;
     const file = this.#path;
     if (text === undefined)
@@ -53,6 +58,7 @@ export class PoliciesFile {
 
   /** Reads it no more. May be called again. */
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
   }
 }

@@ -125,8 +125,8 @@ obeyParent<OverloadClientTasks>({
     const one = async () => {
       while (performance.now() < end) {
         const code = await new Promise<number>((resolve) => caller?.call(newCall("default"), resolve));
-        if (code === ok) answered += 1;
-        else await sleep(10);
+        if (code !== ok) await sleep(10);
+        else if (performance.now() < end) answered += 1;
       }
     };
     await Promise.all(Array.from({ length: callers }, one));
