@@ -73,6 +73,28 @@ test("fails with the first failure and closes the source", async () => {
   assert.equal(closed, true);
 });
 
+test("begins nothing more once it has failed or its reader has left, also where an item was being read", async () => {
+  for (const fails of [true, false]) {
+    const started: number[] = [];
+    const second = Promise.withResolvers<void>();
+    async function* source() {
+      yield 1;
+      await second.promise;
+      yield 2;
+    }
+    const results = mapConcurrent(source(), 2, async (n) => {
+      started.push(n);
+      if (fails) throw new Error("one");
+      return n;
+    });
+    if (fails) await assert.rejects(results.next(), /one/);
+    else for await (const _ of results) break;
+    second.resolve();
+    await turns(5);
+    assert.deepEqual(started, [1]);
+  }
+});
+
 test("work that throws at once fails the same way", async () => {
   await assert.rejects(async () => {
     for await (const _ of mapConcurrent(numbers(3), 2, () => {

@@ -5,7 +5,7 @@ import { requireInteger } from "@shoal/kernel";
  * Reads no further item while that many are at work or finished and not yet taken, so a slow reader slows the source.
  *
  * Fails with the first failure of the source or of `work`. Leaving the loop early, or failing, closes the source;
- * what is at work then is left to finish and its results and failures are dropped.
+ * what is at work then is left to finish and its results and failures are dropped, and nothing more is begun.
  */
 export async function* mapConcurrent<T, R>(
   source: AsyncIterable<T>,
@@ -22,6 +22,7 @@ export async function* mapConcurrent<T, R>(
   let reading = false;
   let ended = false;
   let failure: { readonly error: unknown } | undefined;
+  let left = false;
   let wake = Promise.withResolvers<void>();
 
   // Work that throws at once fails as work that fails later does.
@@ -33,7 +34,8 @@ export async function* mapConcurrent<T, R>(
     } else {
       reading = false;
       if (event.next.done) ended = true;
-      else {
+      // An item that was being read when the loop was left, or failed, comes too late.
+      else if (!left && failure === undefined) {
         atWork += 1;
         start(event.next.value).then((value) => settle({ kind: "result", value }), fail);
       }
@@ -60,6 +62,7 @@ export async function* mapConcurrent<T, R>(
       }
     }
   } finally {
+    left = true;
     if (!ended) void Promise.resolve(iterator.return?.()).catch(() => {});
   }
 }
