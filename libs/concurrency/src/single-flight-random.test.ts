@@ -49,6 +49,7 @@ test("callers of one key share one run until it ends or the last has left, whate
     const calls: Caller[] = [];
     const flights: Flight[] = [];
     const flying = new Map<string, Flight>();
+    const atWork = () => flights.filter(({ work }) => work.atWork).length;
 
     const land = (flight: Flight) => {
       if (flying.get(flight.key) === flight) flying.delete(flight.key);
@@ -62,7 +63,7 @@ test("callers of one key share one run until it ends or the last has left, whate
     };
     const run = (key: string, timeoutMs: number | undefined, heeds: boolean) => {
       const shared = flying.get(key);
-      const isRefused = shared === undefined ? flying.size >= maxFlights : shared.callers.length >= maxCallers;
+      const isRefused = shared === undefined ? atWork() >= maxFlights : shared.callers.length >= maxCallers;
       let flight = shared;
       if (shared === undefined && !isRefused) {
         flight = { number: flights.length, key, work: new TestedWork(heeds), callers: [] };
@@ -95,8 +96,11 @@ test("callers of one key share one run until it ends or the last has left, whate
     };
 
     for (const step of steps) {
-      if (step.do === "run") run(step.key, step.timeoutMs, step.heeds);
-      else if (step.do === "end") {
+      if (step.do === "run") {
+        // What was aborted before, and heeds that, has ended.
+        await advance(0);
+        run(step.key, step.timeoutMs, step.heeds);
+      } else if (step.do === "end") {
         // What ended before has been told to all.
         await advance(0);
         const atWork = flights.filter(({ work }) => work.atWork);

@@ -80,6 +80,23 @@ test("a run belongs to no caller: it has a context of its own, and ends with no 
   await second;
 });
 
+test("a run that does not end though its callers have gone counts until it has ended", async () => {
+  const clock = new VirtualClock();
+  const single = new SingleFlight<string, number>({ maxFlights: 1, timers: clock });
+  const work = new TestedWork<number>(false);
+  const left = assert.rejects(single.run("a", work.work, { timeoutMs: 10 }), WaitTimeoutError);
+  await clock.advance(10);
+  await left;
+  for (const key of ["a", "b"])
+    await assert.rejects(
+      single.run(key, () => assert.fail("one run too many")),
+      QueueFullError,
+    );
+  work.succeed(1);
+  await clock.advance(0);
+  assert.equal(await single.run("a", () => 2), 2);
+});
+
 test("refuses more runs, or callers of one, than it may have", async () => {
   const single = new SingleFlight<string, number>({ maxFlights: 1, maxCallers: 1 });
   const work = new TestedWork<number>(true);

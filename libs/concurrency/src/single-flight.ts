@@ -6,7 +6,7 @@ import { Waiter } from "./waiter.ts";
 
 /** How much a {@link SingleFlight} holds. */
 export interface SingleFlightOptions {
-  /** How many runs may be at work, each of another key, from 1. Default: 10,000. */
+  /** How many runs may be at work, those included that nobody waits for and that have not ended, from 1. Default: 10,000. */
   readonly maxFlights?: number;
   /** How many callers may share a run, from 1. Default: 10,000. */
   readonly maxCallers?: number;
@@ -29,7 +29,8 @@ interface Flight<R> {
 /**
  * Lets callers that want the same thing at the same time share one run (as Go's golang.org/x/sync/singleflight does), and
  * its value or error. Nothing is kept afterwards: it is no cache. A caller that leaves, by its signal or timeout, leaves
- * alone; when the last has left the run is aborted, and the next caller begins another.
+ * alone; when the last has left the run is aborted, and the next caller begins another. A run that does not heed its signal
+ * counts until it has ended.
  *
  * States of a key: idle (not known here) → flying → idle.
  */
@@ -38,6 +39,8 @@ export class SingleFlight<K, R> {
   readonly #maxCallers: number;
   readonly #timers: Timers;
   readonly #flights = new Map<K, Flight<R>>();
+  /** How many runs have not ended, also of keys that are forgotten. */
+  #atWork = 0;
 
   /** Throws a `RangeError` for options out of range. */
   constructor(options: SingleFlightOptions = {}) {
@@ -68,8 +71,8 @@ export class SingleFlight<K, R> {
   async run(key: K, work: (signal: AbortSignal) => R | Promise<R>, options: WaitOptions = {}): Promise<R> {
     const patience = patienceOf(options);
     const flying = this.#flights.get(key);
-    if (flying === undefined && this.#flights.size >= this.#maxFlights)
-      throw new QueueFullError(`${this.#flights.size} runs are at work already`);
+    if (flying === undefined && this.#atWork >= this.#maxFlights)
+      throw new QueueFullError(`${this.#atWork} runs are at work already`);
     const flight: Flight<R> = flying ?? { controller: new AbortController(), callers: new Set() };
     if (flight.callers.size >= this.#maxCallers)
       throw new QueueFullError(`${flight.callers.size} callers share the run already`);
@@ -90,13 +93,16 @@ export class SingleFlight<K, R> {
   async #fly(key: K, flight: Flight<R>, work: (signal: AbortSignal) => R | Promise<R>): Promise<void> {
     const { signal } = flight.controller;
     const priority = currentContext()?.priority ?? "default";
+    this.#atWork += 1;
     try {
       const value = await runForMany({ signal, deadline: Number.POSITIVE_INFINITY, priority }, async () =>
         work(signal),
       );
+      this.#atWork -= 1;
       this.#landed(key, flight);
       for (const caller of flight.callers) caller.resolve(value);
     } catch (error) {
+      this.#atWork -= 1;
       this.#landed(key, flight);
       for (const caller of flight.callers) caller.reject(error);
     }
