@@ -85,6 +85,7 @@ test("work that never waits leaves the process its turns", async () => {
   await repeating.stop();
 });
 
-test("refuses an interval below 1 ms", () => {
-  assert.throws(() => repeat(async () => false, { intervalMs: 0, onError: nothing }), /intervalMs must be/);
+test("refuses an interval below 1 ms, and one that no timer takes, which would be none", () => {
+  for (const intervalMs of [0, 2_147_483_648])
+    assert.throws(() => repeat(async () => false, { intervalMs, onError: nothing }), /intervalMs must be/);
 });

@@ -1,9 +1,10 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { requireInteger } from "@shoal/kernel";
+import { maxDelayMs } from "./wait-options.ts";
 
 /** How {@link repeat} runs its work. */
 export interface RepeatOptions {
-  /** The pause between the end of one run and the start of the next, in milliseconds, from 1. */
+  /** The pause between the end of one run and the start of the next, in milliseconds, 1 to 2,147,483,647. */
   readonly intervalMs: number;
   /** Told of a run that failed; the next run comes all the same. */
   readonly onError: (error: unknown) => void;
@@ -18,9 +19,10 @@ export interface Repeating {
 /**
  * Runs `work` again and again, never twice at a time, the first time after one interval. `work` gets a signal that
  * aborts on stop, and answers `true` when there is more to do at once, which skips the pause. The caller stops it.
+ * Throws a `RangeError` for an interval out of range.
  */
 export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options: RepeatOptions): Repeating {
-  requireInteger("intervalMs", options.intervalMs, 1);
+  requireInteger("intervalMs", options.intervalMs, 1, maxDelayMs);
   const controller = new AbortController();
   const { signal } = controller;
   const running = (async () => {
