@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Transferable } from "node:worker_threads";
 import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
-import type { WaitOptions } from "./wait-options.ts";
+import { maxDelayMs, type WaitOptions } from "./wait-options.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /** What a {@link CpuPool} runs, and with how much. */
@@ -13,7 +13,7 @@ export interface CpuPoolOptions {
   readonly threads?: number;
   /** Tasks that may wait for a thread, from 0. Default: 1,000. */
   readonly maxQueued?: number;
-  /** After how long without a task a thread ends, in milliseconds from 1. Default: 10 s. */
+  /** After how long without a task a thread ends, in milliseconds, 1 to 2,147,483,647. Default: 10 s. */
   readonly idleMs?: number;
   /** How time passes for those who wait. Default: the machine's. */
   readonly timers?: Timers;
@@ -68,7 +68,7 @@ export async function createCpuPool<T, R>(options: CpuPoolOptions): Promise<CpuP
   const { worker, threads, maxQueued, idleMs, timers } = { ...defaultCpuPoolOptions, ...options };
   requireInteger("threads", threads, 1);
   requireInteger("maxQueued", maxQueued, 0);
-  requireInteger("idleMs", idleMs, 1);
+  requireInteger("idleMs", idleMs, 1, maxDelayMs);
   // Loaded here, because it costs 14 ms that most processes need not spend.
   const { Piscina } = await import("piscina");
   const piscina = new Piscina<T, R>({
