@@ -57,6 +57,26 @@ test("a failing run is reported and does not end the repetition", async () => {
   assert.ok(errors.length >= 2);
 });
 
+test("a listener that throws does not end the repetition", async () => {
+  const done = Promise.withResolvers<void>();
+  let runs = 0;
+  const repeating = repeat(
+    async () => {
+      runs += 1;
+      if (runs === 3) done.resolve();
+      throw new Error(`run ${runs}`);
+    },
+    {
+      intervalMs: 1,
+      onError: () => {
+        throw new Error("no log");
+      },
+    },
+  );
+  await done.promise;
+  await repeating.stop();
+});
+
 test("stopping waits for the run at work, whose signal aborts, and nothing runs afterwards", async () => {
   const started = Promise.withResolvers<void>();
   let finished = false;

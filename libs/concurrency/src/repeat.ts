@@ -6,7 +6,7 @@ import { maxDelayMs } from "./wait-options.ts";
 export interface RepeatOptions {
   /** The pause between the end of one run and the start of the next, in milliseconds, 1 to 2,147,483,647. */
   readonly intervalMs: number;
-  /** Told of a run that failed; the next run comes all the same. */
+  /** Told of a run that failed; the next run comes all the same. What it throws is ignored. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -36,7 +36,7 @@ export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options:
         more = await work(signal);
       } catch (error) {
         more = false;
-        if (!signal.aborted) options.onError(error);
+        if (!signal.aborted) tell(options, error);
       }
     }
   })();
@@ -46,4 +46,12 @@ export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options:
       return running;
     },
   };
+}
+
+function tell({ onError }: RepeatOptions, error: unknown): void {
+  try {
+    onError(error);
+  } catch {
+    // Nobody waits for the repetition but `stop`, so this would end the process.
+  }
 }
