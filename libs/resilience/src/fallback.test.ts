@@ -75,6 +75,16 @@ test("a fallback that fails gives the first error, the very same one, with its o
   assert.deepEqual(events, [{ type: "failed", error, fallbackError }]);
 });
 
+test("a fallback that gives up with the first error does not make it hold itself", async () => {
+  const error = errorOf("unavailable");
+  const call = withFallback(
+    () => Promise.reject(error),
+    (given) => Promise.reject(given),
+  );
+  await assert.rejects(call, (caught) => caught === error);
+  assert.equal(Reflect.has(error, "fallbackError"), false);
+});
+
 test("a frozen error is thrown as it is", async () => {
   const error = Object.freeze(errorOf("timeout"));
   const call = withFallback(

@@ -34,7 +34,8 @@ export function isDependencyFailure(error: unknown): boolean {
  * as an older one. The type says which answers there may be, so give degraded ones a type that tells them apart.
  *
  * After any other error it rejects with that. When the fallback fails too it rejects with the first error, the very same one,
- * for that is what is wrong; the fallback's is its property `fallbackError` then (unless it is frozen), and in the event.
+ * for that is what is wrong; the fallback's is its property `fallbackError` then (unless it is frozen, or the
+ * fallback has thrown that very error), and in the event.
  */
 export async function withFallback<T, F>(
   run: () => T,
@@ -58,7 +59,8 @@ export async function withFallback<T, F>(
       tell({ type: "used", error, fallbackError: undefined });
       return answer;
     } catch (fallbackError) {
-      if (error instanceof Error) Reflect.set(error, "fallbackError", fallbackError);
+      // A fallback that gives up throws what it was given: an error that holds itself is no information.
+      if (error instanceof Error && fallbackError !== error) Reflect.set(error, "fallbackError", fallbackError);
       tell({ type: "failed", error, fallbackError });
       throw error;
     }
