@@ -201,7 +201,10 @@ test("names the option that is out of range, and then changes nothing", async ()
   assert.throws(() => new LeakyBucket({ perSecond: 1, maxWaitMs: 0.5 }), /^RangeError: maxWaitMs must/);
   const { bucket } = clockAndBucket({ perSecond: 1 });
   assert.throws(() => bucket.setOptions({ perSecond: 100, maxWaiting: -1 }), /maxWaiting/);
-  await assert.rejects(bucket.acquire({ cost: 0 }), /cost must be a number above 0/);
+  for (const cost of [0, Number.NaN, Number.POSITIVE_INFINITY]) {
+    assert.throws(() => bucket.tryAcquire(cost), /cost must be a number above 0/);
+    await assert.rejects(bucket.acquire({ cost }), /cost must be a number above 0/);
+  }
   bucket.tryAcquire();
   assert.equal(bucket.tryAcquire(), 1_000);
 });

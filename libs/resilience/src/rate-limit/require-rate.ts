@@ -7,7 +7,9 @@ export function requireRate(perSecond: number): void {
   throw new RangeError(`perSecond must be a number above 0 to ${maxPerSecond}, not ${perSecond}`);
 }
 
-/** Checks what is asked for at once: a `RangeError` unless it is a number above 0. */
+/** Checks what is asked for at once: a `RangeError` unless it is a finite number above 0. */
 export function requireCost(cost: number): void {
-  if (!(cost > 0)) throw new RangeError(`cost must be a number above 0, not ${cost}`);
+  // After an endless one a leaky bucket would never have another turn.
+  if (!(cost > 0 && cost < Number.POSITIVE_INFINITY))
+    throw new RangeError(`cost must be a number above 0, not ${cost}`);
 }
