@@ -70,6 +70,16 @@ test("an event loop that is busy, but not late, has not too much to do", async (
   assert.deepEqual(seen, new Set([false]));
 });
 
+test("looks at every turn of an event loop whose turns last longer than the interval, and sees how late it is", async (t) => {
+  const delays: number[] = [];
+  const watch = new ProcessLoadWatch({ intervalMs, onLoad: ({ eventLoopDelayMs }) => delays.push(eventLoopDelayMs) });
+  t.after(() => watch.stop());
+  t.after(keepBusy());
+  await sleep(20 * burstMs);
+  assert.ok(delays.length >= 10, `${delays.length} looks in twenty turns`);
+  for (const delayMs of delays.slice(3)) assert.ok(delayMs >= 20, `not late after ${delays}`);
+});
+
 test("tells nothing once it is stopped, however often that is said", async () => {
   let looks = 0;
   const watch = new ProcessLoadWatch({ intervalMs: 10, onLoad: () => (looks += 1) });

@@ -8,7 +8,10 @@ export interface ProcessLoad {
   readonly eventLoopDelayMs: number;
   /** What part of the time the event loop had something to do, 0 to 1. */
   readonly eventLoopUtilization: number;
-  /** What part of the CPU time that its control group may use it has used, 0 to 1 and a little more; 0 without a limit. */
+  /**
+   * What part of the CPU time that its control group may use it has used, 0 to 1 and a little more; 0 without a limit. As far
+   * as has been read: in a busy process this may be the figure of an earlier interval.
+   */
   readonly cpuUtilization: number;
 }
 
@@ -46,8 +49,9 @@ export class ProcessLoadWatch {
   readonly #timer: NodeJS.Timeout;
   #utilization = performance.eventLoopUtilization();
   #cpu: { readonly at: number; readonly used: CgroupCpu } | undefined;
-  #isLooking = false;
-  #isStopped = false;
+  #delayMs = 0;
+  #isReadingCpu = false;
+  #cpuUtilization = 0;
   #load: ProcessLoad = { eventLoopDelayMs: 0, eventLoopUtilization: 0, cpuUtilization: 0 };
 
   /** Throws a `RangeError` for options out of range. */
@@ -56,7 +60,7 @@ export class ProcessLoadWatch {
     requireOptions(this.#options);
     this.#delays = monitorEventLoopDelay({ resolution: resolutionMs });
     this.#delays.enable();
-    this.#timer = setInterval(() => void this.#look(), this.#options.intervalMs).unref();
+    this.#timer = setInterval(() => this.#look(), this.#options.intervalMs).unref();
   }
 
   /** What the last look has shown; nothing to do before the first one. */
@@ -66,39 +70,44 @@ export class ProcessLoadWatch {
 
   /** Ends it: nothing is told any more. May be called again. */
   stop(): void {
-    this.#isStopped = true;
     clearInterval(this.#timer);
     this.#delays.disable();
   }
 
-  async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const meanMs = this.#delays.count === 0 ? resolutionMs : this.#delays.mean / nanosPerMs;
-    this.#delays.reset();
+  #look(): void {
+    // What ends a turn that was under way at a reset is not counted, so where turns last there may be nothing new yet.
+    if (this.#delays.count > 0) {
+      this.#delayMs = Math.max(0, this.#delays.mean / nanosPerMs - resolutionMs);
+      this.#delays.reset();
+    }
     const utilization = performance.eventLoopUtilization();
     const { utilization: part } = performance.eventLoopUtilization(utilization, this.#utilization);
     this.#utilization = utilization;
+    // Not waited for: reading takes many turns of the event loop, and where each is late a look would take seconds.
+    void this.#readCpu();
     const load = {
-      eventLoopDelayMs: Math.max(0, meanMs - resolutionMs),
+      eventLoopDelayMs: this.#delayMs,
       eventLoopUtilization: part,
-      cpuUtilization: await this.#cpuUtilization(),
+      cpuUtilization: this.#cpuUtilization,
     };
-    this.#isLooking = false;
-    if (this.#isStopped) return;
     this.#load = load;
     const { maxEventLoopUtilization, maxEventLoopDelayMs, maxCpuUtilization } = this.#options;
     const isLate = part >= maxEventLoopUtilization && load.eventLoopDelayMs >= maxEventLoopDelayMs;
     this.#options.onLoad(load, isLate || load.cpuUtilization >= maxCpuUtilization);
   }
 
-  async #cpuUtilization(): Promise<number> {
+  async #readCpu(): Promise<void> {
+    if (this.#isReadingCpu) return;
+    this.#isReadingCpu = true;
     const used = await readCgroupCpu();
+    this.#isReadingCpu = false;
     const at = performance.now();
     const before = this.#cpu;
     this.#cpu = used && { at, used };
-    if (used === undefined || before === undefined) return 0;
-    return (used.usedMs - before.used.usedMs) / ((at - before.at) * used.cpus);
+    this.#cpuUtilization =
+      used === undefined || before === undefined
+        ? 0
+        : (used.usedMs - before.used.usedMs) / ((at - before.at) * used.cpus);
   }
 }
 
