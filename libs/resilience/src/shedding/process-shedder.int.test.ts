@@ -35,3 +35,24 @@ test("a process with too much to do lets in fewer calls, and no sheddable ones w
   await until("sheddable calls may wait again", () => !shedder.refuses("sheddable"));
   assert.ok(shedder.limit >= 10, String(shedder.limit));
 });
+
+test("one that is stopped while the process has too much to do decides by latency only", async () => {
+  const shedder = new ProcessShedder({
+    minLimit: 1,
+    initialLimit: 1,
+    process: { intervalMs: 50, maxEventLoopUtilization: 0.9, maxEventLoopDelayMs: 20, maxCpuUtilization: 1_000 },
+  });
+  let isOver = false;
+  const burst = () => {
+    const from = performance.now();
+    while (performance.now() - from < 60);
+    if (!isOver) setImmediate(burst);
+  };
+  burst();
+  await until("it is seen to be late", () => shedder.load.eventLoopDelayMs >= 20);
+  isOver = true;
+  shedder.stop();
+  const admitted = await shedder.enter({ path: "/a", priority: "critical", deadline: Date.now() + 15, signal });
+  assert.equal(shedder.refuses("sheddable"), false);
+  admitted.end(true);
+});

@@ -15,12 +15,16 @@ export interface ProcessShedderOptions extends Omit<LoadShedderOptions, "delayMs
  */
 export class ProcessShedder extends LoadShedder {
   readonly #watch: ProcessLoadWatch;
+  readonly #forgetDelay: () => void;
 
   /** Throws a `RangeError` for options out of range. */
   constructor(options: Partial<ProcessShedderOptions> = {}, timers?: Timers) {
     const { process, ...others } = options;
     let delayMs = 0;
     super({ ...others, delayMs: () => delayMs }, timers);
+    this.#forgetDelay = () => {
+      delayMs = 0;
+    };
     this.#watch = new ProcessLoadWatch({
       ...process,
       onLoad: (load, isTooMuch) => {
@@ -38,5 +42,8 @@ export class ProcessShedder extends LoadShedder {
   /** Looks at the process no more. May be called again. */
   stop(): void {
     this.#watch.stop();
+    // What was seen last would hold for ever.
+    this.#forgetDelay();
+    this.press(false);
   }
 }
