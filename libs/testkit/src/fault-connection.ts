@@ -108,7 +108,10 @@ export class FaultConnection {
   #fail(stream: ServerHttp2Stream, fault: Extract<Fault, { code: unknown } | { reset: unknown }>): void {
     if ("code" in fault) {
       const { code, message = "a fault that was asked for" } = fault;
-      const status = { "grpc-status": grpcCodes.indexOf(code), "grpc-message": encodeURIComponent(message) };
+      const status = {
+        "grpc-status": grpcCodes.indexOf(code),
+        "grpc-message": encodeURIComponent(message.toWellFormed()),
+      };
       stream.respond({ ":status": 200, "content-type": "application/grpc", ...status }, { endStream: true });
       stream.resume();
     } else if (fault.reset === "stream") stream.close(constants.NGHTTP2_INTERNAL_ERROR);
@@ -122,7 +125,9 @@ export class FaultConnection {
   }
 
   #drain(code: number, data: Uint8Array | undefined): void {
-    this.#near?.goaway(code, code === constants.NGHTTP2_NO_ERROR ? anyStream : 0, data);
+    // The client may have gone at the same moment.
+    if (this.#near?.destroyed === false)
+      this.#near.goaway(code, code === constants.NGHTTP2_NO_ERROR ? anyStream : 0, data);
     this.#draining = code === constants.NGHTTP2_NO_ERROR;
   }
 

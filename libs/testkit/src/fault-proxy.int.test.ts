@@ -187,6 +187,22 @@ test("resets keep their codes, either way", async (t) => {
   assert.equal(seen[2], constants.NGHTTP2_CANCEL);
 });
 
+test("an answer to a call that was reset without an error, and not read yet, disturbs nobody", async (t) => {
+  const streams: ServerHttp2Stream[] = [];
+  const { proxy } = await startInstance(t, (stream, headers) => {
+    if (headers[":path"] === "/a.B/Call") echo(stream, headers);
+    else streams.push(stream);
+  });
+  const client = await connectClient(t, proxy);
+  const left = post(client, "/a.B/Hangs");
+  left.write(Buffer.alloc(500_000));
+  await until("the call arrives", () => streams.length === 1);
+  left.close(constants.NGHTTP2_NO_ERROR);
+  await new Promise((resolve) => client.ping(resolve));
+  streams[0]?.respond(ok);
+  assert.equal((await answerTo(client, "/a.B/Call")).data, "hello");
+});
+
 test("the instance's limits are the client's, also when they change", async (t) => {
   const { proxy, sessions } = await startInstance(t, echo, {
     settings: { maxConcurrentStreams: 7, initialWindowSize: 100_000 },
@@ -224,6 +240,18 @@ test("an instance that drains is not held up by calls in a black hole", async (t
   for (const session of sessions) session.close();
   assert.equal((await outcome).rstCode, constants.NGHTTP2_INTERNAL_ERROR);
   await until("the connection ends", () => client.destroyed);
+});
+
+test("an instance that drains while its client goes disturbs nobody", async (t) => {
+  const { proxy, sessions } = await startInstance(t, echo);
+  for (let round = 0; round < 30; round += 1) {
+    const client = await connectClient(t, proxy);
+    client.destroy();
+    if (round % 3 === 0) await new Promise(setImmediate);
+    for (const session of sessions) if (!session.destroyed) session.goaway();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.equal((await answerTo(await connectClient(t, proxy), "/a.B/Call")).data, "hello");
 });
 
 test("a GOAWAY with an error keeps its code", async (t) => {
@@ -312,6 +340,12 @@ for (const [fault, outcome, reaches] of failures)
     well.end("hello");
     assert.deepEqual(await outcomeOf(well), { status: 200, trailer: "0", data: "hello", rstCode: 0 });
   });
+
+test("fails calls with a message that is no well-formed text", async (t) => {
+  const { proxy } = await startInstance(t, echo, { faults: [{ fault: { code: "UNAVAILABLE", message: "\ud800" } }] });
+  const client = await connectClient(t, proxy);
+  for (let n = 0; n < 2; n += 1) assert.equal((await answerTo(client, "/a.B/Call")).status, "14");
+});
 
 for (const afterwards of [false, true])
   test(`resets a connection, ${afterwards ? "once the instance has answered" : "which the instance does not notice"}`, async (t) => {

@@ -40,7 +40,8 @@ export function forwardStream(
   let hasEnded = false;
   out.on("error", () => {});
   out.once("response", (answer, flags) => {
-    if (near.destroyed) return;
+    // A stream that the client has reset without an error is closed, and stands until what has come on it is read.
+    if (near.closed) return;
     if (onAnswer !== undefined) {
       hasEnded = true;
       out.close(constants.NGHTTP2_CANCEL);
