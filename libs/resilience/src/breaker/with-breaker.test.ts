@@ -66,3 +66,16 @@ test("a breaker that gives no reason is said to be open", async () => {
     { reason: "CIRCUIT_OPEN", retryAfterMs: 1 },
   );
 });
+
+test("an error that cannot be judged counts as a failure, and its caller sees it", async () => {
+  const breaker = new CircuitBreaker();
+  const broken = new Error("broken");
+  const outcomeOf = () => {
+    throw new Error("what is this?");
+  };
+  await assert.rejects(
+    withBreaker(breaker, () => Promise.reject(broken), { outcomeOf }),
+    broken,
+  );
+  assert.deepEqual(breaker.rates, { calls: 1, failureRate: 1, slowRate: 0 });
+});

@@ -23,7 +23,16 @@ export async function withBreaker<T>(breaker: Breaker, run: () => T, options?: G
     permit.end("success");
     return answer;
   } catch (error) {
-    permit.end((options?.outcomeOf ?? outcomeOfError)(error));
+    permit.end(judged(options?.outcomeOf ?? outcomeOfError, error));
     throw error;
+  }
+}
+
+/** What cannot be judged counts as a failure: the permit must come back, and the caller is to see what has failed. */
+function judged(outcomeOf: (error: unknown) => Outcome, error: unknown): Outcome {
+  try {
+    return outcomeOf(error);
+  } catch {
+    return "failure";
   }
 }
