@@ -36,7 +36,7 @@ export class Broadcast<T> {
 
   /**
    * Subscribes at once (not at the first read, so nothing published from now on is missed) and answers the values
-   * that `accepts` takes, until `signal` aborts, which ends the iteration quietly, or the reader leaves the loop, or the
+   * that `accepts` takes (it must not throw), until `signal` aborts, which ends the iteration quietly, or the reader leaves the loop, or the
    * broadcast is closed. Throws a {@link LaggedError} once when the queue has overflowed, unless `whenSlow` says otherwise.
    */
   subscribe(accepts: (value: T) => boolean, signal: AbortSignal, options: SubscribeOptions = {}): Subscription<T> {
