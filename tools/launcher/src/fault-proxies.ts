@@ -39,9 +39,15 @@ export class FaultProxies {
     this.#options = options;
   }
 
-  /** Where each is controlled, by the name of its instance. */
+  /** Where each is controlled, by the name of its instance, in the order in which they were begun. */
   get controlAddresses(): ReadonlyMap<string, string> {
-    return new Map([...this.#running].map(([name, { controlAddress }]) => [name, controlAddress]));
+    const names = [...this.#processes.keys()];
+    return new Map(
+      names.flatMap((name) => {
+        const running = this.#running.get(name);
+        return running === undefined ? [] : [[name, running.controlAddress]];
+      }),
+    );
   }
 
   /** The processes, as the next launcher can find them. */

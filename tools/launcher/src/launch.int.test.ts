@@ -5,7 +5,7 @@ import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { temporaryDirectory } from "@shoal/testkit";
+import { temporaryDirectory, until } from "@shoal/testkit";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import type { ServiceEnd } from "./service-process.ts";
@@ -293,13 +293,16 @@ function lines(home: string, name: string): any[] {
     .map((line) => JSON.parse(line));
 }
 
-function assertListens(address: string): Promise<void> {
+/** A proxy resets what its instance does not take, as on a busy machine: then it is asked again. */
+async function assertListens(address: string): Promise<void> {
   const { hostname, port } = new URL(`tcp://${address}`);
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname, () => {
+  await until(`${address} listens`, async () => {
+    const socket = connect(Number(port), hostname);
+    try {
+      await once(socket, "connect");
+      return true;
+    } finally {
       socket.destroy();
-      resolve();
-    });
-    socket.once("error", reject);
+    }
   });
 }
