@@ -20,6 +20,8 @@ test("a flood is refused at the door while the database is busy; what was let in
     SHOAL_USER_GRPC_PORT: "0",
     SHOAL_USER_ADMIN_PORT: "0",
     SHOAL_USER_DATABASE_URL: databaseUrl,
+    // It would refuse most of them before they are at that door.
+    SHOAL_USER_LOAD_SHEDDING: "off",
   });
   const service = await startService(userService, settings, createLogger("user", "fatal"));
   t.after(() => service.stop());

@@ -253,7 +253,11 @@ const crashes: readonly (readonly [string, Crash])[] = [
       };
       await assert.rejects(interrupted(), (error) => isAppError(error) && error.kind === "unavailable");
       await launched.restart("order");
-      const results = await eventually(() => readAll(clients.order.placeOrders(sent(requests), within())));
+      // What there is no room for on a busy machine is refused for now, and sent once more.
+      const results = await until("every order is answered", async () => {
+        const all = await eventually(() => readAll(clients.order.placeOrders(sent(requests), within())));
+        return all.some(({ result }) => result.case === "error" && result.value.code === 8) ? undefined : all;
+      });
       assert.equal(new Set(results.map(({ result }) => (result.value as Order).id)).size, 200);
       assert.deepEqual(await level(clients, sku), { available: 300n, held: 200n, sold: 0n });
     },
@@ -328,7 +332,7 @@ async function eventually<T>(call: () => Promise<T>): Promise<T> {
     try {
       return { answer: await call() };
     } catch (error) {
-      return isAppError(error) && error.kind === "unavailable" ? undefined : { error };
+      return isAppError(error) && ["unavailable", "exhausted"].includes(error.kind) ? undefined : { error };
     }
   });
   if ("error" in outcome) throw outcome.error;

@@ -436,7 +436,7 @@ test("refuses options out of range, and names them", () => {
     [{ patienceMs: 0 }, /patienceMs/],
     [{ patienceMs: 60_001 }, /patienceMs/],
     [{ hurriedMs: 0 }, /hurriedMs/],
-    [{ hurriedMs: 101 }, /hurriedMs/],
+    [{ hurriedMs: 241 }, /hurriedMs/],
     [{ criticalPatienceMs: 0 }, /criticalPatienceMs/],
     [{ retryAfterMs: 0 }, /retryAfterMs/],
     [{ minLimit: 0 }, /minLimit/],

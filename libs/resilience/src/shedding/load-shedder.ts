@@ -64,14 +64,14 @@ export interface SheddingEvent {
 
 /**
  * As {@link defaultGradientLimitOptions}; sheddable calls fill 90 % of the limit, default ones 95 %, critical ones all of
- * it; 1,000 may wait, for 100 ms or, while some are refused, 20 ms, critical ones for a second; refused callers come again after
+ * it; 1,000 may wait, for 240 ms or, while some are refused, 20 ms, critical ones for a second; refused callers come again after
  * 250 ms.
  */
 export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
   ...defaultGradientLimitOptions,
   shares: Object.freeze({ critical: 1, default: 0.95, sheddable: 0.9 }),
   maxWaiting: 1_000,
-  patienceMs: 100,
+  patienceMs: 240,
   hurriedMs: 20,
   criticalPatienceMs: 1_000,
   retryAfterMs: 250,
