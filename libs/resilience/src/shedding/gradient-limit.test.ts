@@ -19,6 +19,9 @@ interface World {
   readonly options?: Partial<GradientLimitOptions>;
 }
 
+/** Lower than the defaults, to see what it finds by itself. */
+const fromLow = { minLimit: 4, initialLimit: 20 };
+
 /**
  * A server behind a limit, and callers that do not wait for each other: who finds no room goes away. With `Infinity` calls
  * per second there is one whenever there is room.
@@ -27,7 +30,7 @@ function simulate({ seed, workers, callsPerSecond, work, options = {} }: World) 
   const time = new Simulation();
   const random = randomFrom(seed);
   const server = new SimulatedServer(workers, time);
-  const limit = new GradientLimit(options, () => time.now());
+  const limit = new GradientLimit({ ...fromLow, ...options }, () => time.now());
   const world = { callsPerSecond, work, atWork: 0, ended: 0, tookMs: 0 };
   const call = () => {
     if (world.atWork >= limit.limit) {
@@ -251,7 +254,7 @@ test("tries less for a tenth of the time at most", async () => {
 /** A limit whose time passes by hand. */
 function handDriven(options: Partial<GradientLimitOptions> = {}) {
   let now = 0;
-  const limit = new GradientLimit({ windowMs: 100, minSamples: 10, ...options }, () => now);
+  const limit = new GradientLimit({ ...fromLow, windowMs: 100, minSamples: 10, ...options }, () => now);
   return {
     limit,
     /** Windows in which this many calls are at work and take so long. */
@@ -324,7 +327,7 @@ test("backs off by a tenth, and does not grow in the window of that", () => {
 
 test("a window lasts until there are enough calls", () => {
   let now = 0;
-  const limit = new GradientLimit({ initialLimit: 20, windowMs: 100, minSamples: 10 }, () => now);
+  const limit = new GradientLimit({ ...fromLow, windowMs: 100, minSamples: 10 }, () => now);
   const calls = (count: number) => {
     for (let n = 0; n < count; n += 1) limit.sample("a", 1, 20);
   };

@@ -21,10 +21,10 @@ export interface GradientLimitOptions {
   readonly probeIntervalMs: number;
 }
 
-/** From 20 calls on, 4 to 1,000; up to 1.5 times the usual latency over windows of 250 ms; a probe after 10 seconds at the limit. */
+/** From 32 calls on, 32 to 1,000; up to 1.5 times the usual latency over windows of 250 ms; a probe after 10 seconds at the limit. */
 export const defaultGradientLimitOptions: GradientLimitOptions = Object.freeze({
-  initialLimit: 20,
-  minLimit: 4,
+  initialLimit: 32,
+  minLimit: 32,
   maxLimit: 1_000,
   tolerance: 1.5,
   windowMs: 250,

@@ -6,6 +6,9 @@ import { arrivals, exponential, SimulatedServer, Simulation } from "./simulation
 
 const workers = 20;
 const workMs = 50;
+/** Lower than the defaults, to see what it finds by itself. */
+const fromLow = { minLimit: 4, initialLimit: 20 };
+
 /** How many calls the server can do in a second. */
 const capacity = (workers * 1_000) / workMs;
 
@@ -158,7 +161,7 @@ async function simulateThread(seed: number, ioMs: number, callsPerSecond: number
   let lateMs = 0;
   let looks = 0;
   let delayMs = 0;
-  const shedder = new LoadShedder({ delayMs: () => delayMs }, time, time);
+  const shedder = new LoadShedder({ ...fromLow, delayMs: () => delayMs }, time, time);
   const watch = () => {
     delayMs = looks === 0 ? 0 : lateMs / looks;
     lateMs = 0;
