@@ -82,7 +82,7 @@ export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
 const calmMs = 1_000;
 
 /** What part of the limit may wait while some are refused: enough to follow at once on those that end. */
-const hurriedPart = 1 / 2;
+const hurriedPart = 1 / 4;
 
 /** The highest first. */
 const priorities = ["critical", "default", "sheddable"] as const;
