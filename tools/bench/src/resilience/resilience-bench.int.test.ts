@@ -9,7 +9,9 @@ test("every workload does what it says, in a process of its own, and has its row
   const { rows } = await resilienceBench.run({ ...settings, signal: new AbortController().signal });
   for (const { group, name } of workloads)
     assert.equal(rows.filter((row) => row.name.startsWith(`resilience.${group}.${name}.`)).length, 2, name);
-  for (const { name, value } of rows) assert.ok(Number.isFinite(value) && value >= 0, name);
+  // In so short a time a collection of garbage can outweigh what is allocated.
+  for (const { name, value } of rows)
+    assert.ok(Number.isFinite(value) && (value >= 0 || name.endsWith(".bytes")), `${name}: ${value}`);
 });
 
 test("ends the process that it measures, and rejects, when it is to stop", async () => {
