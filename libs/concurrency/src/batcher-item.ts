@@ -1,5 +1,4 @@
-import { currentContext, type Priority, type Timers } from "@shoal/kernel";
-import type { Linked } from "./linked-list.ts";
+import { currentContext, type Linked, type Priority, type Timers } from "@shoal/kernel";
 import type { Patience } from "./wait-options.ts";
 import { Waiter } from "./waiter.ts";
 

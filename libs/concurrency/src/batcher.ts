@@ -1,7 +1,7 @@
+import { LinkedList } from "@shoal/kernel";
 import { Batch } from "./batch.ts";
 import { BatcherItem } from "./batcher-item.ts";
 import { type BatcherOptions, type CompleteBatcherOptions, completeBatcherOptions } from "./batcher-options.ts";
-import { LinkedList } from "./linked-list.ts";
 import { Quiet } from "./quiet.ts";
 import { ClosedError, QueueFullError, WaitTimeoutError } from "./refusals.ts";
 import { patienceOf, requireDuration, type WaitOptions } from "./wait-options.ts";

@@ -1,5 +1,4 @@
-import { systemTimers } from "@shoal/kernel";
-import { type Linked, LinkedList } from "./linked-list.ts";
+import { type Linked, LinkedList, systemTimers } from "@shoal/kernel";
 import { WaiterQueue } from "./waiter-queue.ts";
 
 /** A subscriber took longer than its queue could bridge; it has missed values and should begin anew. */

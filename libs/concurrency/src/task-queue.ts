@@ -1,5 +1,4 @@
-import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
-import { type Linked, LinkedList } from "./linked-list.ts";
+import { type Linked, LinkedList, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
 import { Quiet } from "./quiet.ts";
 import { ClosedError } from "./refusals.ts";
 import { patienceOf, type WaitOptions } from "./wait-options.ts";

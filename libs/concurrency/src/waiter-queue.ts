@@ -1,5 +1,4 @@
-import type { Timers } from "@shoal/kernel";
-import { type Linked, LinkedList } from "./linked-list.ts";
+import { type Linked, LinkedList, type Timers } from "@shoal/kernel";
 import { QueueFullError } from "./refusals.ts";
 import type { Patience } from "./wait-options.ts";
 import { Waiter } from "./waiter.ts";

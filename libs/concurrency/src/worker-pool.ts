@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { type Linked, LinkedList, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
 import { runWithSignal } from "./ambient.ts";
-import { type Linked, LinkedList } from "./linked-list.ts";
 import { Quiet } from "./quiet.ts";
 import { ClosedError, DiscardedError, QueueFullError } from "./refusals.ts";
 import { patienceOf, requireDuration, type WaitOptions } from "./wait-options.ts";

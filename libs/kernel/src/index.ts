@@ -9,6 +9,7 @@ export {
 } from "./call-context.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { derivedId, newId } from "./ids.ts";
+export { type Linked, LinkedList } from "./linked-list.ts";
 export { addMoney, type Money, maxMinorUnits, multiplyMoney } from "./money.ts";
 export { randomFrom } from "./random.ts";
 export { requireInteger } from "./require-integer.ts";

@@ -1,4 +1,4 @@
-import type { Linked } from "./linked-list.ts";
+import type { Linked } from "@shoal/kernel";
 import type { Member } from "./members.ts";
 
 /**

@@ -1,6 +1,6 @@
+import { LinkedList } from "@shoal/kernel";
 import { attempt } from "./attempt.ts";
 import { HeldLease, type Lease, type LeaseOwner } from "./lease.ts";
-import { LinkedList } from "./linked-list.ts";
 import { maxDelayMs } from "./max-delay.ts";
 import { type Member, Members } from "./members.ts";
 import type { CloseReason, PoolEvent, RefusalReason } from "./pool-events.ts";

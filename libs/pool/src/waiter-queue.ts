@@ -1,5 +1,4 @@
-import type { Clock, Timers } from "@shoal/kernel";
-import { type Linked, LinkedList } from "./linked-list.ts";
+import { type Clock, type Linked, LinkedList, type Timers } from "@shoal/kernel";
 import type { RefusalReason } from "./pool-events.ts";
 
 /** How long one caller wants to wait, and who it is. */

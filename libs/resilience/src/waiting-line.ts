@@ -1,3 +1,5 @@
+import { type Linked, LinkedList } from "@shoal/kernel";
+
 /** One who waits in a {@link WaitingLine}. */
 export interface Waiter<T, R> {
   /** What it carries. */
@@ -6,26 +8,20 @@ export interface Waiter<T, R> {
   readonly turn: Promise<R>;
 }
 
-interface Place<T, R> extends Waiter<T, R> {
+interface Place<T, R> extends Waiter<T, R>, Linked<Place<T, R>> {
   readonly resolve: (value: R) => void;
   readonly reject: (error: unknown) => void;
   /** Takes its listener from its signal. */
   disarm(): void;
-  previous: Place<T, R> | undefined;
-  next: Place<T, R> | undefined;
 }
 
 /**
  * Those who wait, in the order in which they came. Each leaves in constant time, wherever it stands: served, refused, or
  * when its signal aborts. No listener is left behind.
- *
- * A linked list, since a `Set` that loses its first entry again and again walks over all that were deleted before.
  */
 export class WaitingLine<T, R> {
   readonly #left: (item: T) => void;
-  #first: Place<T, R> | undefined;
-  #last: Place<T, R> | undefined;
-  #size = 0;
+  readonly #places = new LinkedList<Place<T, R>>();
 
   /** `left` is told of each that leaves, however, once it is out of the line and before its promise settles. */
   constructor(left: (item: T) => void) {
@@ -34,12 +30,12 @@ export class WaitingLine<T, R> {
 
   /** How many wait. */
   get size(): number {
-    return this.#size;
+    return this.#places.size;
   }
 
   /** The one who has waited longest. */
   get first(): Waiter<T, R> | undefined {
-    return this.#first;
+    return this.#places.first;
   }
 
   /** Waits at the end until served or refused, or until `signal` aborts: then its turn rejects with the signal's reason. */
@@ -47,11 +43,8 @@ export class WaitingLine<T, R> {
     const { promise: turn, resolve, reject } = Promise.withResolvers<R>();
     const abort = () => this.refuse(place, signal?.reason);
     const disarm = () => signal?.removeEventListener("abort", abort);
-    const place: Place<T, R> = { item, turn, resolve, reject, disarm, previous: this.#last, next: undefined };
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.next = place;
-    this.#last = place;
-    this.#size += 1;
+    const place: Place<T, R> = { item, turn, resolve, reject, disarm, previous: undefined, next: undefined };
+    this.#places.push(place);
     if (signal?.aborted === true) abort();
     else signal?.addEventListener("abort", abort, { once: true });
     return place;
@@ -59,7 +52,7 @@ export class WaitingLine<T, R> {
 
   /** The first one's turn comes, with `value`. Nothing where nobody waits. */
   serve(value: R): void {
-    const place = this.#first;
+    const place = this.#places.first;
     if (place === undefined) return;
     this.#leave(place);
     place.resolve(value);
@@ -74,7 +67,7 @@ export class WaitingLine<T, R> {
 
   /** Has all leave for whom `why` answers an error. Asks for each, the first one first. */
   refuseEach(why: (item: T) => Error | undefined): void {
-    for (let place = this.#first; place !== undefined; ) {
+    for (let place = this.#places.first; place !== undefined; ) {
       const { next } = place;
       const error = why(place.item);
       if (error !== undefined) this.refuse(place, error);
@@ -83,13 +76,8 @@ export class WaitingLine<T, R> {
   }
 
   #leave(place: Place<T, R>): void {
-    const { previous, next } = place;
     place.disarm();
-    if (previous === undefined) this.#first = next;
-    else previous.next = next;
-    if (next === undefined) this.#last = previous;
-    else next.previous = previous;
-    this.#size -= 1;
+    this.#places.delete(place);
     this.#left(place.item);
   }
 }

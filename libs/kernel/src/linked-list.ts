@@ -1,4 +1,4 @@
-/** What can stand in a {@link LinkedList}, in one at a time: it carries its own links. */
+/** What can stand in a {@link LinkedList}, in one at a time: it carries its own links, so that standing there costs nothing. */
 export interface Linked<T> {
   previous: T | undefined;
   next: T | undefined;
@@ -50,5 +50,10 @@ export class LinkedList<T extends Linked<T>> {
     const first = this.#first;
     if (first !== undefined) this.delete(first);
     return first;
+  }
+
+  /** From the first to the last. What is passed over may leave meanwhile, what is looked at may not. */
+  *[Symbol.iterator](): Generator<T, void, undefined> {
+    for (let item = this.#first; item !== undefined; item = item.next) yield item;
   }
 }
