@@ -58,6 +58,6 @@ test("a file that is no good to begin with is named", async (t) => {
   await assert.rejects(start(t, "{"), /policies from the file .*policies\.json: must be JSON/);
   assert.throws(
     () => new PoliciesFile("/nowhere/policies.json", {}, createLogger("test", "fatal")),
-    /policies from the file \/nowhere\/policies\.json: ENOENT/,
+    /^Error: policies from the file \/nowhere\/policies\.json: there is no such file$/,
   );
 });

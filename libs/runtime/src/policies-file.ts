@@ -31,7 +31,8 @@ export class PoliciesFile {
       this.#text = readFileSync(path, "utf8");
       this.policies = new LivePolicies(merged(base, parsePolicies(this.#text)));
     } catch (error) {
-      throw new Error(`policies from the file ${path}: ${messageOf(error)}`, { cause: error });
+      // Without its cause, whose text stands in it already.
+      throw new Error(`policies from the file ${path}: ${messageOf(error)}`);
     }
     this.#timer = setInterval(() => void this.reload(), reloadMs).unref();
   }
@@ -69,5 +70,6 @@ function merged(base: PolicyOverrides, over: PolicyOverrides): PolicyOverrides {
 }
 
 function messageOf(error: unknown): string {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return "there is no such file";
   return error instanceof Error ? error.message : String(error);
 }

@@ -144,3 +144,12 @@ test("keeps to a file of policies as it changes, in what it serves and in what i
   set({});
   await until("calls are answered", async () => !(await isRefused()));
 });
+
+test("a file of policies that is no good is named with the setting that names it", async () => {
+  const settings = settingsWith({ SHOAL_FIXTURE_POLICIES_FILE: "/nowhere/policies.json" });
+  await assert.rejects(startService({ name: "fixture", build: async () => ({ services: [] }) }, settings, log), {
+    message:
+      "policies from the file /nowhere/policies.json: there is no such file; " +
+      "mend it, or set SHOAL_FIXTURE_POLICIES_FILE to another file, or to none",
+  });
+});

@@ -1,6 +1,13 @@
 import { openRegistry, type Registry } from "@shoal/discovery";
 import { ProcessShedder } from "@shoal/resilience";
-import { type CallEnd, type ClientOptions, createServer, LivePolicies, type ServerOptions } from "@shoal/rpc";
+import {
+  type CallEnd,
+  type ClientOptions,
+  createServer,
+  LivePolicies,
+  type PolicyOverrides,
+  type ServerOptions,
+} from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
@@ -56,7 +63,7 @@ export async function startService<S extends ServiceSettings>(
     lifecycle.onStop("admin server", () => admin.close());
     const { zone } = settings;
     const registry = openSettingsRegistry(settings, log, lifecycle);
-    const policies = openPolicies(settings, log, lifecycle);
+    const policies = openPolicies(definition.name, settings, log, lifecycle);
     const { onClientEvent, onShedding, onRefused } = createResilienceLog(log);
     const clientOptions = { registry, zone, policies, onResilienceEvent: onClientEvent };
     const shedder = settings.loadShedding ? new ProcessShedder({ onEvent: onShedding }) : undefined;
@@ -111,10 +118,15 @@ function openSettingsRegistry(settings: ServiceSettings, log: Logger, lifecycle:
 }
 
 /** What the settings, and the file that they name, set otherwise than the contracts. */
-function openPolicies({ policies, policiesFile }: ServiceSettings, log: Logger, lifecycle: Lifecycle): LivePolicies {
+function openPolicies(
+  service: string,
+  { policies, policiesFile }: ServiceSettings,
+  log: Logger,
+  lifecycle: Lifecycle,
+): LivePolicies {
   let live = new LivePolicies(policies);
   if (policiesFile !== "none") {
-    const file = new PoliciesFile(policiesFile, policies, log);
+    const file = openPoliciesFile(service, policiesFile, policies, log);
     lifecycle.onStop("policies' file", () => file.stop());
     live = file.policies;
   }
@@ -122,6 +134,15 @@ function openPolicies({ policies, policiesFile }: ServiceSettings, log: Logger, 
   if (Object.keys(live.overrides).length > 0)
     log.info({ policies: live.overrides }, "policies that are set otherwise than the contracts");
   return live;
+}
+
+function openPoliciesFile(service: string, path: string, base: PolicyOverrides, log: Logger): PoliciesFile {
+  try {
+    return new PoliciesFile(path, base, log);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${why}; mend it, or set SHOAL_${service.toUpperCase()}_POLICIES_FILE to another file, or to none`);
+  }
 }
 
 /** At most one line in this time, in milliseconds, for each code that many calls fail with when something is away. */
