@@ -7,6 +7,7 @@ import { credentials, Client as GrpcClient } from "@grpc/grpc-js";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { AppError, createContext, currentContext, type ErrorKind, isAppError, runWithContext } from "@shoal/kernel";
+import { until } from "@shoal/testkit";
 import { createClient } from "./client/client.ts";
 import { fromStatus } from "./errors.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./server/handlers.ts";
@@ -42,9 +43,12 @@ async function start(
   return { ...clients, server, port, ends };
 }
 
-/** Waits until `holds`, for things that happen on the other side. The test's own timeout ends a wait in vain. */
-async function eventually(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(2);
+/** Waits until `holds`, for things that happen on the other side. */
+const eventually = (holds: () => boolean): Promise<boolean> => until(String(holds), holds);
+
+/** Waits until `signal` is aborted, which it may be already. */
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 test("a unary call carries its request and its answer", async (t) => {
@@ -224,13 +228,17 @@ test("what was answered before a stream failed arrives before the failure", asyn
 test("a handler learns that its caller's deadline passed, and the caller that it was exceeded", async (t) => {
   const reasons: unknown[] = [];
   const { inventory, ends } = await start(t, {
+    getStock: async () => ({}),
     getProduct: async (_, { signal }) => {
-      await once(signal, "abort");
+      await aborted(signal);
       reasons.push(signal.reason);
       return {};
     },
   });
-  const context = createContext({ requestId: "r", deadline: Date.now() + 50 });
+  // Connected first, so that the call is with its handler long before its time is over.
+  await inventory.getStock({ skus: ["A"] });
+  await eventually(() => ends.splice(0).length === 1);
+  const context = createContext({ requestId: "r", deadline: Date.now() + 1_000 });
   const call = runWithContext(context, () => inventory.getProduct({ sku: "A" }));
   await assert.rejects(call, (error) => isAppError(error) && error.kind === "timeout");
   await eventually(() => ends.length === 1);
@@ -248,7 +256,7 @@ test("a handler learns that its caller gave up, and its own calls are given up t
     },
     getStock: async (_, context) => {
       inner.resolve(context);
-      await once(context.signal, "abort");
+      await aborted(context.signal);
       return {};
     },
   });
@@ -415,7 +423,7 @@ test("draining tells streams without an end of their own to end", async (t) => {
     watchStock: async function* (_, { draining }) {
       yield { stock: { sku: "A" } };
       running.resolve();
-      await once(draining, "abort");
+      await aborted(draining);
     },
   });
   const stream = inventory.watchStock(watch);
@@ -592,7 +600,7 @@ test("thousands of callers that give up at once take nobody else's call with the
   const release = Promise.withResolvers<void>();
   const { inventory } = await start(t, {
     getProduct: async (_, { signal }) => {
-      await once(signal, "abort");
+      await aborted(signal);
       return {};
     },
     getReservation: async () => {
