@@ -1,5 +1,13 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type CallContext, createContext, currentContext, newId, type Priority, runWithContext } from "@shoal/kernel";
+import {
+  type CallContext,
+  createContext,
+  currentContext,
+  newId,
+  type Priority,
+  runWithContext,
+  withSignal,
+} from "@shoal/kernel";
 
 /** Taken while this file is loaded, which no call does. */
 const outsideAnyCall = AsyncLocalStorage.snapshot();
@@ -7,15 +15,18 @@ const outsideAnyCall = AsyncLocalStorage.snapshot();
 /** Runs `work` with `signal`, which is also the one that the ambient context carries, if there is a context. */
 export function runWithSignal<T>(signal: AbortSignal, work: (signal: AbortSignal) => T): T {
   const context = currentContext();
-  return context === undefined ? work(signal) : runWithContext({ ...context, signal }, () => work(signal));
+  return context === undefined ? work(signal) : runWithContext(withSignal(context, signal), () => work(signal));
 }
 
 /**
  * Runs `work` on behalf of several calls: outside all of them, so that nothing of one reaches another, in a context of its
  * own that has a new request id, `signal`, `deadline` and `priority`, and nothing else.
  */
-export function runForMany<T>(context: Pick<CallContext, "signal" | "deadline" | "priority">, work: () => T): T {
-  return outsideAnyCall(() => runWithContext(createContext({ requestId: newId(), ...context }), work));
+export function runForMany<T>(
+  { signal, deadline, priority }: Pick<CallContext, "signal" | "deadline" | "priority">,
+  work: () => T,
+): T {
+  return outsideAnyCall(() => runWithContext(createContext({ requestId: newId(), signal, deadline, priority }), work));
 }
 
 const ranks: Readonly<Record<Priority, number>> = { sheddable: 0, default: 1, critical: 2 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createContext, currentContext, runWithContext } from "@shoal/kernel";
+import { type CallContext, createContext, currentContext, runWithContext } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import { ClosedError, QueueFullError } from "./refusals.ts";
 import { TaskScope, withTaskScope } from "./task-scope.ts";
@@ -138,16 +138,35 @@ test("a parent's signal, and that of the call being served, abort the scope with
 });
 
 test("children keep the call's context, with the scope's signal for all that they call", async () => {
-  const context = createContext({ requestId: "the call" });
-  await runWithContext(context, async () => {
-    const scope = new TaskScope();
-    await scope.spawn((signal) => {
-      assert.equal(currentContext()?.requestId, "the call");
-      assert.equal(currentContext()?.signal, signal);
+  const plain = createContext({ requestId: "the call", priority: "critical", baggage: new Map([["tenant", "a"]]) });
+  /** As a server's: what few ask for is read when it is. */
+  class Served implements CallContext {
+    readonly deadline = plain.deadline;
+    readonly signal = plain.signal;
+    readonly identity = plain.identity;
+    get requestId() {
+      return plain.requestId;
+    }
+    get priority() {
+      return plain.priority;
+    }
+    get baggage() {
+      return plain.baggage;
+    }
+    get traceparent() {
+      return plain.traceparent;
+    }
+    get idempotencyKey() {
+      return plain.idempotencyKey;
+    }
+  }
+  for (const context of [plain, new Served()])
+    await runWithContext(context, async () => {
+      const scope = new TaskScope();
+      await scope.spawn((signal) => assert.deepEqual(currentContext(), { ...plain, signal }));
+      await scope.join();
+      assert.equal(currentContext(), context);
     });
-    await scope.join();
-    assert.equal(currentContext(), context);
-  });
 });
 
 test("a body answers when all that it spawned has finished, and fails with the first failure of any", async () => {

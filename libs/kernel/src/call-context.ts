@@ -51,15 +51,25 @@ const never = new AbortController().signal;
  * A context to begin with where no call has brought one, such as a job's: no deadline, never cancelled, default
  * priority, no baggage, unless `init` says otherwise.
  */
-export function createContext(init: Partial<CallContext> & Pick<CallContext, "requestId">): CallContext {
-  return {
-    deadline: Number.POSITIVE_INFINITY,
-    signal: never,
-    priority: "default",
-    baggage: new Map(),
-    traceparent: undefined,
-    identity: undefined,
-    idempotencyKey: undefined,
-    ...init,
-  };
+export function createContext({
+  requestId,
+  deadline = Number.POSITIVE_INFINITY,
+  signal = never,
+  priority = "default",
+  baggage = new Map(),
+  traceparent,
+  identity,
+  idempotencyKey,
+}: Partial<CallContext> & Pick<CallContext, "requestId">): CallContext {
+  // Field by field: a context's fields may be getters of its class, as a server's are, which a spread leaves behind.
+  return { requestId, deadline, signal, priority, baggage, traceparent, identity, idempotencyKey };
+}
+
+/**
+ * The same context, of any class, with another signal; for a part of the call's work that may end before the call does.
+ * Read once, so that what changes in `context` later does not change here.
+ */
+export function withSignal(context: CallContext, signal: AbortSignal): CallContext {
+  const { requestId, deadline, priority, baggage, traceparent, identity, idempotencyKey } = context;
+  return { requestId, deadline, signal, priority, baggage, traceparent, identity, idempotencyKey };
 }

@@ -6,6 +6,7 @@ export {
   type Identity,
   type Priority,
   runWithContext,
+  withSignal,
 } from "./call-context.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { derivedId, newId } from "./ids.ts";
