@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Transferable } from "node:worker_threads";
-import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
-import { maxDelayMs, type WaitOptions } from "./wait-options.ts";
+import { maxDelayMs, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import type { WaitOptions } from "./wait-options.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 /** What a {@link CpuPool} runs, and with how much. */

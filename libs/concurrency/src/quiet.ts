@@ -1,5 +1,5 @@
-import type { Timers } from "@shoal/kernel";
-import { maxDelayMs, requireDuration } from "./wait-options.ts";
+import { maxDelayMs, type Timers } from "@shoal/kernel";
+import { requireDuration } from "./wait-options.ts";
 
 /** Lets others wait until something is over. Whoever makes it calls `check` after each thing that may have been the last. */
 export class Quiet {

@@ -1,6 +1,5 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
-import { requireInteger } from "@shoal/kernel";
-import { maxDelayMs } from "./wait-options.ts";
+import { maxDelayMs, requireInteger } from "@shoal/kernel";
 
 /** How {@link repeat} runs its work. */
 export interface RepeatOptions {

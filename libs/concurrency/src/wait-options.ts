@@ -36,9 +36,6 @@ export function patienceOf(options: WaitOptions): Patience {
   };
 }
 
-/** The longest delay that a timer takes, in milliseconds: 24.8 days. What is longer never ends. */
-export const maxDelayMs = 2_147_483_647;
-
 /** Throws a `RangeError` unless `value` is a number of milliseconds from 0, or `Infinity`. */
 export function requireDuration(name: string, value: number): void {
   if (!(value >= 0)) throw new RangeError(`${name} must be a number from 0, not ${value}`);

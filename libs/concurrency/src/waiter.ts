@@ -1,6 +1,6 @@
-import type { Timers } from "@shoal/kernel";
+import { maxDelayMs, type Timers } from "@shoal/kernel";
 import { WaitTimeoutError } from "./refusals.ts";
-import { maxDelayMs, type Patience } from "./wait-options.ts";
+import type { Patience } from "./wait-options.ts";
 
 /**
  * One who waits for an answer. It is answered once, or leaves by itself: when a signal aborts or its time is over. Either

@@ -14,4 +14,4 @@ export { type Linked, LinkedList } from "./linked-list.ts";
 export { addMoney, type Money, maxMinorUnits, multiplyMoney } from "./money.ts";
 export { randomFrom } from "./random.ts";
 export { requireInteger } from "./require-integer.ts";
-export { systemTimers, type Timers } from "./timers.ts";
+export { maxDelayMs, systemTimers, type Timers } from "./timers.ts";

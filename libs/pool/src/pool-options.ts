@@ -1,5 +1,4 @@
-import { type Clock, requireInteger, systemClock, systemTimers, type Timers } from "@shoal/kernel";
-import { maxDelayMs } from "./max-delay.ts";
+import { type Clock, maxDelayMs, requireInteger, systemClock, systemTimers, type Timers } from "@shoal/kernel";
 import type { PoolEvent } from "./pool-events.ts";
 
 /** How a pool behaves, whatever its members are. `Infinity` for a time means never. */

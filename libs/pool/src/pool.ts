@@ -1,7 +1,6 @@
-import { LinkedList } from "@shoal/kernel";
+import { LinkedList, maxDelayMs } from "@shoal/kernel";
 import { attempt } from "./attempt.ts";
 import { HeldLease, type Lease, type LeaseOwner } from "./lease.ts";
-import { maxDelayMs } from "./max-delay.ts";
 import { type Member, Members } from "./members.ts";
 import type { CloseReason, PoolEvent, RefusalReason } from "./pool-events.ts";
 import { type CompletePoolOptions, completePoolOptions, type PoolOptions } from "./pool-options.ts";

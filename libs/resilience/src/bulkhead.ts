@@ -1,4 +1,4 @@
-import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { maxDelayMs, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
 import { bulkheadFull } from "./bulkhead-full.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
@@ -146,5 +146,5 @@ export class Bulkhead {
 function check(maxCalls: number, maxWaiting: number, maxWaitMs: number): void {
   requireInteger("maxCalls", maxCalls, 1, 1_000_000);
   requireInteger("maxWaiting", maxWaiting, 0, 1_000_000);
-  requireInteger("maxWaitMs", maxWaitMs, 1, 2_147_483_647);
+  requireInteger("maxWaitMs", maxWaitMs, 1, maxDelayMs);
 }

@@ -1,10 +1,8 @@
 import type { ChannelOptions, experimental } from "@grpc/grpc-js";
+import { maxDelayMs } from "@shoal/kernel";
 import { type Lease, Pool } from "@shoal/pool";
 import { Endpoint, type EndpointInit } from "../balancing/endpoint.ts";
 import { Connection } from "./connection.ts";
-
-/** The longest that a timer can take, in milliseconds: 24 days. */
-const longest = 2 ** 31 - 1;
 
 /** A connection that is lost within this time was of no use, in milliseconds. */
 const uselessMs = 1_000;
@@ -58,7 +56,7 @@ export class ConnectedEndpoint extends Endpoint {
       idleMs: init.connectionIdleMs,
       maxAgeMs: Number.POSITIVE_INFINITY,
       // grpc-js tries for as long as it takes, and streams may last.
-      openTimeoutMs: longest,
+      openTimeoutMs: maxDelayMs,
       leakAfterMs: Number.POSITIVE_INFINITY,
     });
     this.hasRoom = () => this.#pool.hasRoom;

@@ -1,4 +1,4 @@
-import { requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { maxDelayMs, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
 import { WaitingLine } from "../waiting-line.ts";
 import { rateLimited } from "./rate-limited.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -44,9 +44,6 @@ interface Turn {
 
 /** How much lateness of timers is made up for, in milliseconds: they are never exact, and take no less than 1 ms. */
 const catchUpMs = 10;
-
-/** The longest delay that a timer takes, in milliseconds. */
-const maxDelayMs = 2_147_483_647;
 
 /**
  * Paces instead of refusing: callers go on one after the other, `1,000 / perSecond` milliseconds apart (times the cost of

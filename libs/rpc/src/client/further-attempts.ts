@@ -1,3 +1,4 @@
+import { maxDelayMs } from "@shoal/kernel";
 import type { RetryBudget } from "@shoal/resilience";
 import type { OnResilienceEvent } from "./resilience-events.ts";
 
@@ -10,14 +11,11 @@ export interface AttemptClock {
   random(): number;
 }
 
-/** The longest that a timer can take, in milliseconds: 24 days. Longer ones end at once. */
-const longest = 2 ** 31 - 1;
-
 /** The machine's. A call that pauses between its attempts is work to do: the process must not end meanwhile. */
 export const systemAttemptClock: AttemptClock = Object.freeze({
   now: Date.now,
   after: (delayMs: number, run: () => void) => {
-    const timer = setTimeout(run, Math.min(delayMs, longest));
+    const timer = setTimeout(run, Math.min(delayMs, maxDelayMs));
     return () => clearTimeout(timer);
   },
   random: Math.random,

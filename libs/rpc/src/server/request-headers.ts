@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
+import { maxDelayMs } from "@shoal/kernel";
 
 /** The longest timeout that a timer can hold (24.8 days), in whole hours. */
 const longestTimeout = "596H";
-const longestTimeoutMs = 2 ** 31 - 1;
 
 /** Stands in the headers of a call whose timeout cannot be read. Such a call is refused. */
 export const malformedTimeout = "x-shoal-malformed-timeout";
@@ -35,5 +35,5 @@ function tidyTimeout(headers: IncomingHttpHeaders, timeout: string): void {
   if (digits === undefined) {
     delete headers["grpc-timeout"];
     headers[malformedTimeout] = "1";
-  } else if (Number(digits) * (unitMs[unit] ?? 0) > longestTimeoutMs) headers["grpc-timeout"] = longestTimeout;
+  } else if (Number(digits) * (unitMs[unit] ?? 0) > maxDelayMs) headers["grpc-timeout"] = longestTimeout;
 }

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { setImmediate as turn } from "node:timers/promises";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ChannelOptions, Server, type ServerInterceptingCall, type ServiceDefinition } from "@grpc/grpc-js";
-import { requireInteger, runWithContext } from "@shoal/kernel";
+import { maxDelayMs, requireInteger, runWithContext } from "@shoal/kernel";
 import { requireChannelOptions } from "../channel-options.ts";
 import { methodDefinition } from "../codec.ts";
 import { serverDraining } from "../errors.ts";
@@ -245,10 +245,9 @@ const forceMs = 1_000;
 
 /** Whether `done` resolved within `ms` milliseconds. */
 async function within(ms: number, done: Promise<void>): Promise<boolean> {
-  const longest = 2 ** 31 - 1;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), Math.min(ms, longest));
+    timer = setTimeout(() => resolve(false), Math.min(ms, maxDelayMs));
   });
   const inTime = await Promise.race([done.then(() => true), late]);
   clearTimeout(timer);
