@@ -118,6 +118,22 @@ test("several limits hold together", async (t) => {
   assert.deepEqual([await passed(3, "a"), await passed(3, "b"), await passed(3, "c")], [2, 2, 1]);
 });
 
+test("a caller over its own limit takes nothing of everybody's, in whatever order the limits stand", async (t) => {
+  for (const algorithm of ["token_bucket", "leaky_bucket"] as const) {
+    const { passed } = await start(t, {
+      [echo]: {
+        rateLimits: [
+          { callsPerSecond: slowly, burst: 4, key: "everybody", algorithm: "token_bucket" },
+          { callsPerSecond: slowly, burst: 3, key: "address", algorithm: "sliding_window" },
+          { callsPerSecond: slowly, burst: 1, key: "caller", algorithm },
+        ],
+      },
+    });
+    assert.equal(await passed(10, "greedy"), 1);
+    assert.deepEqual([await passed(1, "a"), await passed(1, "b"), await passed(1, "c")], [1, 1, 0]);
+  }
+});
+
 test("limits change while the server runs; what else changes leaves their counts as they are", async (t) => {
   const policies = new LivePolicies(limit());
   const { passed } = await start(t, policies);
@@ -128,6 +144,26 @@ test("limits change while the server runs; what else changes leaves their counts
   assert.equal(await passed(12), 10);
   policies.replace({});
   assert.equal(await passed(20), 20);
+});
+
+test("limits that cannot be kept to are refused when they are set, by the names of the method and the field", async (t) => {
+  const policies = new LivePolicies(limit());
+  const { passed } = await start(t, policies);
+  const wrong: readonly (readonly [Partial<RateLimitPolicy>, string])[] = [
+    [{ callsPerSecond: 0 }, "callsPerSecond must be a number above 0 to 1000000, not 0"],
+    [{ callsPerSecond: Number.NaN }, "callsPerSecond must be"],
+    [{ burst: 0 }, "burst must be"],
+    [{ burst: 1.5, algorithm: "leaky_bucket" }, "burst must be"],
+    [{ callsPerSecond: 1e-15, algorithm: "sliding_window" }, "windowMs must be"],
+    [{ key: "planet" as "caller" }, "key must be"],
+    [{ algorithm: "fortune" as "token_bucket" }, "algorithm must be"],
+  ];
+  for (const [more, why] of wrong) {
+    const message = new RegExp(`the rate limits of ${echo}: ${why}`);
+    assert.throws(() => policies.replace(limit(more)), message);
+    await assert.rejects(startTested(t, {}, { policies: limit(more) }), message);
+  }
+  assert.equal(await passed(5), 3);
 });
 
 test("a server refuses policies that it could only keep to after a restart", async (t) => {

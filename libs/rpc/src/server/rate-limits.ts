@@ -1,3 +1,4 @@
+import { requireInteger } from "@shoal/kernel";
 import {
   KeyedLimiter,
   LeakyBucket,
@@ -6,22 +7,56 @@ import {
   SlidingWindow,
   TokenBucket,
 } from "@shoal/resilience";
-import type { RateLimitPolicy } from "../policy.ts";
+import type { MethodPolicy, RateLimitPolicy } from "../policy.ts";
 import type { HandlerContext } from "./handlers.ts";
 import type { ServerMiddleware } from "./server-layers.ts";
 
 /** Takes a call from what a limit allows; throws for one that is too much, and may let it wait. */
 type Limit = (context: HandlerContext) => void | Promise<void>;
 
+/** The widest last: whoever is over its own limit takes nothing of what others share. */
+const keysInOrder: readonly RateLimitPolicy["key"][] = ["caller", "address", "everybody"];
+
+/** Those that let calls wait last: nobody waits for a turn that another limit of the same width refuses. */
+const algorithmsInOrder: readonly RateLimitPolicy["algorithm"][] = ["token_bucket", "sliding_window", "leaky_bucket"];
+
 /**
- * Keeps the calls of each method within the rate limits of its policy. They are counted from the first call on; a policy
+ * Throws a `RangeError` that names the method and the field for rate limits that cannot be kept to: they may have come from
+ * code, where no contract's rules have been at them.
+ */
+export function requireRateLimits(policies: ReadonlyMap<string, MethodPolicy>): void {
+  for (const [path, { rateLimits }] of policies) {
+    try {
+      for (const policy of rateLimits) requireRateLimit(policy, path);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new RangeError(`the rate limits of ${path}: ${why}`, { cause: error });
+    }
+  }
+}
+
+function requireRateLimit(policy: RateLimitPolicy, path: string): void {
+  const { callsPerSecond, burst, key, algorithm } = policy;
+  if (!(callsPerSecond > 0 && callsPerSecond <= 1_000_000))
+    throw new RangeError(`callsPerSecond must be a number above 0 to 1000000, not ${callsPerSecond}`);
+  requireInteger("burst", burst, 1, 1_000_000);
+  if (!keysInOrder.includes(key)) throw new RangeError(`key must be one of ${keysInOrder.join(", ")}, not ${key}`);
+  if (!algorithmsInOrder.includes(algorithm))
+    throw new RangeError(`algorithm must be one of ${algorithmsInOrder.join(", ")}, not ${algorithm}`);
+  // What else the limiters ask for is theirs to know.
+  limitOf(policy, path);
+}
+
+/**
+ * Keeps the calls of each method within the rate limits of its policy, those of one caller first and those of everybody
+ * last, in whatever order they stand. They are counted from the first call on; a policy
  * that changes its limits begins anew, and one that changes something else goes on.
  */
 export function rateLimits(): ServerMiddleware {
   /** By path within each: the same policies may have been given for several methods. */
   const known = new WeakMap<readonly RateLimitPolicy[], Map<string, readonly Limit[]>>();
   const limitsOf = (policies: readonly RateLimitPolicy[], path: string) => {
-    const limits = policies.map((policy) => limitOf(policy, path));
+    const limits = policies.toSorted(inOrder).map((policy) => limitOf(policy, path));
     const byPath = known.get(policies);
     if (byPath === undefined) known.set(policies, new Map([[path, limits]]));
     else byPath.set(path, limits);
@@ -33,6 +68,13 @@ export function rateLimits(): ServerMiddleware {
     const limits = known.get(rateLimits)?.get(context.path) ?? limitsOf(rateLimits, context.path);
     return within(limits, context, next);
   };
+}
+
+function inOrder(a: RateLimitPolicy, b: RateLimitPolicy): number {
+  return (
+    keysInOrder.indexOf(a.key) - keysInOrder.indexOf(b.key) ||
+    algorithmsInOrder.indexOf(a.algorithm) - algorithmsInOrder.indexOf(b.algorithm)
+  );
 }
 
 async function within(limits: readonly Limit[], context: HandlerContext, next: () => Promise<void>): Promise<void> {

@@ -15,6 +15,7 @@ import { earlyRefusal, type OnRefused } from "./early-refusal.ts";
 import type { AnyHandler, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
 import { type ListenAddress, listen } from "./listen.ts";
+import { requireRateLimits } from "./rate-limits.ts";
 import { createReflection } from "./reflection.ts";
 import { tidyRequestHeaders } from "./request-headers.ts";
 import { abandonCall, callHandler, serveCall } from "./serve-call.ts";
@@ -101,6 +102,7 @@ export function createServer(options: ServerOptions): RpcServer {
     implementations.map(({ service }) => service),
     (policies) => {
       requireOpen(policies, guarded);
+      requireRateLimits(policies);
       maxRequestBytes = requireWithin(policies, "maxRequestBytes", maxRequestBytes);
     },
   );
