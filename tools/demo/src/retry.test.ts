@@ -28,6 +28,18 @@ test("gives up when it has tried often enough, and long enough", async () => {
   assert.ok((await tried(50)) > 5);
 });
 
+test("waits at least for as long as the failure says", async (t) => {
+  t.mock.method(Math, "random", () => 0);
+  const busy = new AppError({ kind: "exhausted", reason: "X", domain: "test", message: "x", retryAfterMs: 100 });
+  const startedAt = performance.now();
+  await retrying(signal, async (attempt) => {
+    if (attempt === 1) throw busy;
+  });
+  const tookMs = performance.now() - startedAt;
+  // A timer may be a millisecond early.
+  assert.ok(tookMs >= 99, `${tookMs} ms`);
+});
+
 test("passes a failure on at once that waiting does not cure, and any once it is stopped", async () => {
   for (const [kind, stopped] of [
     ["precondition", signal],

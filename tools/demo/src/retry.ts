@@ -7,7 +7,10 @@ export interface Patience {
   readonly attempts: number;
   /** … and for how long. */
   readonly patienceMs: number;
-  /** How long to wait before the next attempt when the failure does not say: half of it more or less. */
+  /**
+   * How long to wait before the next attempt when the failure does not say: half of it more or less. Where it says so it is
+   * as long as that, and up to half of it more.
+   */
   readonly pauseMs: number;
 }
 
@@ -38,7 +41,10 @@ export async function retrying<T>(
     } catch (error) {
       const isSpent = attempt >= attempts && performance.now() - startedAt >= patienceMs;
       if (isSpent || signal.aborted || !isTransient(error)) throw error;
-      await sleep((error.retryAfterMs ?? pauseMs) * (0.5 + Math.random()), undefined, { signal });
+      const { retryAfterMs } = error;
+      const waitMs =
+        retryAfterMs === undefined ? pauseMs * (0.5 + Math.random()) : retryAfterMs * (1 + Math.random() / 2);
+      await sleep(waitMs, undefined, { signal });
     }
   }
 }
