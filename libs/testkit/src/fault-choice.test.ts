@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chooseFault, swallowsConnection } from "./fault-choice.ts";
+import { ConnectionFate, chooseFault } from "./fault-choice.ts";
 import type { FaultRule } from "./fault-rules.ts";
 
 const blackHole = { blackHole: true } as const;
 const never = () => assert.fail("nothing is left to chance here");
+const slowed = { latencyMs: 1 } as const;
 const choose = (rules: readonly FaultRule[], path: string) => chooseFault(rules, path, never);
 
 test("a rule fits all calls, those of a service, one method, or a method of any service", () => {
@@ -16,7 +17,7 @@ test("a rule fits all calls, those of a service, one method, or a method of any 
     ["Create", true, false, true],
     ["a.C/*", false, false, false],
   ] as const) {
-    const rules = [{ ...(method !== undefined && { method }), fault: blackHole }];
+    const rules = [{ ...(method !== undefined && { method }), fault: slowed }];
     const fits = ["/a.B/Create", "/a.B/Get", "/x.Y/Create"].map((path) => choose(rules, path) !== undefined);
     assert.deepEqual(fits, [create, get, other], method);
   }
@@ -25,7 +26,7 @@ test("a rule fits all calls, those of a service, one method, or a method of any 
 test("health checks are spared unless their service is named", () => {
   const path = "/grpc.health.v1.Health/Check";
   for (const method of [undefined, "Check", "*"])
-    assert.equal(choose([{ ...(method !== undefined && { method }), fault: blackHole }], path), undefined);
+    assert.equal(choose([{ ...(method !== undefined && { method }), fault: slowed }], path), undefined);
   for (const method of ["grpc.health.v1.Health/*", "/grpc.health.v1.Health/Check"])
     assert.equal(choose([{ method, fault: blackHole }], path), blackHole);
 });
@@ -46,16 +47,24 @@ test("the first rule counts that fits and whose share includes the call", () => 
   );
 });
 
+test("a black hole for connections is no matter of their calls: those on one that is spared meet the other rules", () => {
+  const rules = [{ share: 0.5, fault: blackHole }, { fault: slowed }];
+  assert.equal(choose(rules, "/a.B/Create"), slowed);
+  assert.equal(choose([{ method: "*", fault: blackHole }], "/a.B/Create"), blackHole);
+});
+
 test("connections vanish only where all methods do", () => {
-  assert.equal(swallowsConnection([{ fault: blackHole }], never), true);
-  assert.equal(swallowsConnection([{ method: "Create", fault: blackHole }], never), false);
-  assert.equal(swallowsConnection([{ fault: { latencyMs: 1 } }], never), false);
+  const swallows = (rule: FaultRule, random: () => number) =>
+    new ConnectionFate().isSwallowed([rule], random, () => {});
+  assert.equal(swallows({ fault: blackHole }, never), true);
+  assert.equal(swallows({ method: "Create", fault: blackHole }, never), false);
+  assert.equal(swallows({ fault: { latencyMs: 1 } }, never), false);
   assert.equal(
-    swallowsConnection([{ share: 0.5, fault: blackHole }], () => 0.5),
+    swallows({ share: 0.5, fault: blackHole }, () => 0.5),
     false,
   );
   assert.equal(
-    swallowsConnection([{ share: 0.5, fault: blackHole }], () => 0.4),
+    swallows({ share: 0.5, fault: blackHole }, () => 0.4),
     true,
   );
 });

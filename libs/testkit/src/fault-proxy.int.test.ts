@@ -427,6 +427,50 @@ test("a black hole for all silences connections: no SETTINGS, no PING's answer; 
   assert.equal((await answerTo(stuck, "/a.B/Well")).data, "hello");
 });
 
+test("a standing connection meets a rule once, however often it is set, and again once it was gone", async (t) => {
+  const numbers: number[] = [];
+  const { proxy } = await startInstance(t, echo, {
+    random: () => numbers.shift() ?? assert.fail("drawn once too often"),
+  });
+  const clients = [await connectClient(t, proxy), await connectClient(t, proxy)] as const;
+  const half = { share: 0.5, fault: { blackHole: true } } as const;
+  const struckBy = (rules: readonly FaultRule[], ...draws: number[]) => {
+    numbers.push(...draws);
+    const before = proxy.struck;
+    proxy.setFaults(rules);
+    assert.deepEqual(numbers, []);
+    return proxy.struck - before;
+  };
+  const other = { method: "Other", fault: { latencyMs: 1 } } as const;
+  assert.equal(struckBy([half], 0.1, 0.9), 1);
+  assert.equal(struckBy([other, { ...half }]), 0);
+  assert.equal((await answerTo(clients[1], "/a.B/Call")).data, "hello");
+  // Rules that are alike are rules of their own: the first is known, and the second one is met by who was spared.
+  assert.equal(struckBy([half, half], 0.9), 0);
+  assert.equal(struckBy([]), 0);
+  assert.equal((await answerTo(clients[0], "/a.B/Call")).data, "hello");
+  assert.equal(struckBy([half], 0.1, 0.1), 2);
+});
+
+test("a new connection in a black hole stays there when the instance's address changes, and is counted once", async (t) => {
+  const { proxy, target } = await startInstance(t, echo, {
+    faults: [{ share: 0.5, fault: { blackHole: true } }],
+    random: () => (proxy.struck === 0 ? 0.1 : 0.9),
+  });
+  const client = connect(`http://${proxy.address}`);
+  client.on("error", () => {});
+  t.after(() => client.destroy());
+  await until("it is taken", () => proxy.struck === 1);
+  let answered = false;
+  const settings = once(client, "remoteSettings").then(() => (answered = true));
+  proxy.setTarget(target);
+  assert.equal((await answerTo(await connectClient(t, proxy), "/a.B/Call")).data, "hello");
+  assert.equal(answered, false);
+  assert.equal(proxy.struck, 1);
+  proxy.setFaults([]);
+  await settings;
+});
+
 test("a share of the calls fails", async (t) => {
   const numbers = [0.1, 0.9, 0.2, 0.8, 0.3, 0.7];
   const { proxy } = await startInstance(t, echo, {

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer as createControlServer } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { chooseFault, swallowsConnection } from "./fault-choice.ts";
+import { ConnectionFate, chooseFault } from "./fault-choice.ts";
 import { FaultConnection } from "./fault-connection.ts";
 import { answerControl } from "./fault-control.ts";
-import { type FaultRule, parseFaultRules } from "./fault-rules.ts";
+import { type FaultRule, keepRules, parseFaultRules } from "./fault-rules.ts";
 
 /** How a {@link FaultProxy} is started. */
 export interface FaultProxyOptions {
@@ -28,6 +28,14 @@ export const defaultFaultProxyOptions = Object.freeze({
   random: Math.random,
 } satisfies FaultProxyOptions);
 
+/** A client's connection to the proxy. */
+interface Client {
+  readonly socket: Socket;
+  readonly fate: ConnectionFate;
+  /** Not yet while there is no target, or while it is in a black hole. */
+  connection?: FaultConnection;
+}
+
 /** A way to one instance on which calls fail as they are told to. */
 export interface FaultProxy {
   /** `HOST:PORT` for clients. */
@@ -36,9 +44,15 @@ export interface FaultProxy {
   readonly controlAddress: string;
   /** The rules that hold now. */
   readonly faults: readonly FaultRule[];
-  /** How many calls and new connections faults have befallen so far. */
+  /**
+   * How many calls and connections faults have befallen so far. A connection counts once for each rule that befalls it,
+   * for as long as that rule holds, however often it is set.
+   */
   readonly struck: number;
-  /** Has these rules hold for calls from now on; throws a `RangeError`, and changes nothing, where one is wrong. */
+  /**
+   * Has these rules hold for calls from now on; throws a `RangeError`, and changes nothing, where one is wrong. A rule that
+   * held before, and is set again as it is, goes on: the connections that met it are not judged by it once more.
+   */
   setFaults(rules: readonly FaultRule[]): void;
   /** Has connections from now on lead to the instance at `HOST:PORT`. */
   setTarget(target: string): void;
@@ -59,44 +73,32 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
   let rules = parseFaultRules(options.faults ?? defaultFaultProxyOptions.faults);
   let target = firstTarget;
   let struck = 0;
-  const connections = new Set<FaultConnection>();
-  /** Those that wait for a target, or are in a black hole. */
-  const waiting = new Set<Socket>();
+  const clients = new Set<Client>();
 
-  const admit = (socket: Socket) => {
-    const isSwallowed = swallowsConnection(rules, random);
-    if (isSwallowed && !waiting.has(socket)) struck += 1;
-    if (isSwallowed || target === undefined) {
-      waiting.add(socket);
-      return;
-    }
-    waiting.delete(socket);
-    const choose = (path: string) => {
-      const fault = chooseFault(rules, path, random);
-      if (fault !== undefined) struck += 1;
-      return fault;
-    };
-    const connection = new FaultConnection(socket, { target, choose, random });
-    connections.add(connection);
-    socket.once("close", () => connections.delete(connection));
+  const choose = (path: string) => {
+    const fault = chooseFault(rules, path, random);
+    if (fault !== undefined) struck += 1;
+    return fault;
   };
-  const admitWaiting = () => {
-    for (const socket of [...waiting]) admit(socket);
+  const judge = (client: Client) => {
+    const isSwallowed = client.fate.isSwallowed(rules, random, () => {
+      struck += 1;
+    });
+    if (client.connection !== undefined) client.connection.isSilent = isSwallowed;
+    else if (!isSwallowed && target !== undefined)
+      client.connection = new FaultConnection(client.socket, { target, choose, random });
   };
   const setFaults = (given: readonly FaultRule[]) => {
-    rules = parseFaultRules(given);
-    for (const connection of connections) {
-      const isSwallowed = swallowsConnection(rules, random);
-      if (isSwallowed) struck += 1;
-      connection.isSilent = isSwallowed;
-    }
-    admitWaiting();
+    rules = keepRules(rules, parseFaultRules(given));
+    for (const client of clients) judge(client);
   };
 
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => {});
-    socket.once("close", () => waiting.delete(socket));
-    admit(socket);
+    const client: Client = { socket, fate: new ConnectionFate() };
+    clients.add(client);
+    socket.once("close", () => clients.delete(client));
+    judge(client);
   });
   const control = createControlServer((request, response) => {
     answerControl({ faults: rules, struck, setFaults }, request, response).catch(() => response.destroy());
@@ -104,8 +106,10 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
   const address = await listen(server, host, port);
   const controlAddress = await listen(control, "127.0.0.1", 0);
   const cut = () => {
-    for (const socket of waiting) socket.resetAndDestroy();
-    for (const connection of connections) connection.cut();
+    for (const { socket, connection } of clients) {
+      if (connection === undefined) socket.resetAndDestroy();
+      else connection.cut();
+    }
   };
   return {
     address,
@@ -119,7 +123,7 @@ export async function startFaultProxy(options: FaultProxyOptions = {}): Promise<
     setFaults,
     setTarget: (given) => {
       target = given;
-      admitWaiting();
+      for (const client of clients) judge(client);
     },
     cut,
     close: async () => {

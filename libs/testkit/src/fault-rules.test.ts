@@ -5,6 +5,7 @@ import { parseFaultRules } from "./fault-rules.ts";
 test("reads every kind of rule as it is", () => {
   const rules = [
     { fault: { latencyMs: 300, jitterMs: 50 } },
+    { fault: { latencyMs: 2_147_483_000, jitterMs: 647 } },
     { method: "/shoal.order.v1.OrderService/CreateOrder", share: 0.5, fault: { code: "UNAVAILABLE", message: "away" } },
     { method: "shoal.order.v1.OrderService/*", fault: { reset: "connection", afterwards: true } },
     { method: "CreateOrder", share: 0, fault: { reset: "stream", afterwards: false } },
@@ -31,6 +32,10 @@ for (const [given, says] of [
   [
     [{ fault: { latencyMs: -1 } }],
     "faults[0].fault.latencyMs must be a number of milliseconds from 0 to 2147483647, not -1",
+  ],
+  [
+    [{ fault: { latencyMs: 2_147_483_000, jitterMs: 648 } }],
+    "faults[0].fault.latencyMs and jitterMs must be 2147483647 milliseconds together at most, not 2147483648",
   ],
   [[{ fault: { latencyMs: 1, code: "INTERNAL" } }], "faults[0].fault has no code beside latencyMs and jitterMs"],
   [[{ fault: { reset: "all" } }], 'faults[0].fault.reset must be "stream" or "connection", not "all"'],

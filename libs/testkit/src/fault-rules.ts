@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
+
 /** What happens to a call. Times are in milliseconds. */
 export type Fault =
-  /** It goes on `latencyMs` later, and up to `jitterMs` more at random. */
+  /** It goes on `latencyMs` later, and up to `jitterMs` more at random: 2,147,483,647 together at most. */
   | { readonly latencyMs: number; readonly jitterMs?: number }
   /** It is answered with this gRPC code, such as UNAVAILABLE. `afterwards`: the callee has done its work by then. */
   | { readonly code: GrpcCode; readonly message?: string; readonly afterwards?: boolean }
@@ -8,7 +10,8 @@ export type Fault =
   | { readonly reset: "stream" | "connection"; readonly afterwards?: boolean }
   /**
    * It is taken and never answered. A rule that names no method befalls connections as a whole, health checks included: new
-   * ones get no SETTINGS, and those that stand answer nothing, PING neither, until the rule is gone.
+   * ones get no SETTINGS, and those that stand answer nothing, PING neither, until the rule is gone. Its share
+   * is one of connections: calls on those that it spares go on.
    */
   | { readonly blackHole: true };
 
@@ -51,6 +54,18 @@ export type GrpcCode = Exclude<(typeof grpcCodes)[number], "OK">;
 /** The longest time that a timer takes, in milliseconds. */
 const maxDelayMs = 2_147_483_647;
 
+/**
+ * The rules of `given`, where those that are the same as one of `before` are that very object: who has met it knows it
+ * again. Two that are the same stay two.
+ */
+export function keepRules(before: readonly FaultRule[], given: readonly FaultRule[]): readonly FaultRule[] {
+  const left = [...before];
+  return given.map((rule) => {
+    const at = left.findIndex((one) => isDeepStrictEqual(one, rule));
+    return (at < 0 ? undefined : left.splice(at, 1)[0]) ?? rule;
+  });
+}
+
 /** Reads rules from JSON's values; throws a `RangeError` that says where they are wrong and what is expected there. */
 export function parseFaultRules(value: unknown): readonly FaultRule[] {
   if (!Array.isArray(value)) throw new RangeError(`faults must be a list of rules, not ${show(value)}`);
@@ -79,6 +94,11 @@ function parseFault(value: unknown, at: string): Fault {
     requireDuration(latencyMs, `${at}.latencyMs`);
     if (jitterMs === undefined) return { latencyMs };
     requireDuration(jitterMs, `${at}.jitterMs`);
+    const longestMs = latencyMs + jitterMs;
+    if (longestMs > maxDelayMs)
+      throw new RangeError(
+        `${at}.latencyMs and jitterMs must be ${maxDelayMs} milliseconds together at most, not ${longestMs}`,
+      );
     return { latencyMs, jitterMs };
   }
   if ("code" in fields) {
