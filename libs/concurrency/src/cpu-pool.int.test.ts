@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { getEventListeners, once } from "node:events";
 import { type TestContext, test } from "node:test";
 import { until } from "@shoal/testkit";
@@ -8,8 +9,8 @@ import { ClosedError, QueueFullError, WaitTimeoutError } from "./refusals.ts";
 
 const worker = new URL("./fixture-cpu-worker.ts", import.meta.url);
 
-async function testedPool(t: TestContext, options: Partial<CpuPoolOptions> = {}) {
-  const pool = await createCpuPool<CpuTask, number>({ worker, threads: 1, ...options });
+function testedPool(t: TestContext, options: Partial<CpuPoolOptions> = {}) {
+  const pool = createCpuPool<CpuTask, number>({ worker, threads: 1, ...options });
   t.after(() => pool.terminate());
   return pool;
 }
@@ -26,14 +27,14 @@ function spinning() {
 }
 
 test("a worker written in TypeScript computes what it is asked, and its errors reach the caller", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   assert.equal(await pool.run({ kind: "primes", below: 1_000 }), 168);
   await assert.rejects(pool.run({ kind: "fail", message: "no such number" }), /TypeError: no such number/);
   assert.equal(await pool.run({ kind: "primes", below: 10 }), 4);
 });
 
 test("the event loop goes on while threads compute", async (t) => {
-  const pool = await testedPool(t, { threads: 2 });
+  const pool = testedPool(t, { threads: 2 });
   const one = spinning();
   const other = spinning();
   const answers = Promise.all([pool.run(one.task), pool.run(other.task)]);
@@ -47,7 +48,7 @@ test("the event loop goes on while threads compute", async (t) => {
 });
 
 test("a task that is left ends its thread, and the next one gets another", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   const controller = new AbortController();
   const endless = spinning();
   const running = pool.run(endless.task, { signal: controller.signal });
@@ -60,20 +61,20 @@ test("a task that is left ends its thread, and the next one gets another", async
 });
 
 test("a task that takes too long is ended", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   const endless = spinning();
   await assert.rejects(pool.run(endless.task, { timeoutMs: 50 }), WaitTimeoutError);
   assert.equal(await pool.run({ kind: "primes", below: 100 }), 25);
 });
 
 test("a task that ends its thread fails alone", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   await assert.rejects(pool.run({ kind: "exit" }), /exit/);
   assert.equal(await pool.run({ kind: "primes", below: 100 }), 25);
 });
 
 test("refuses what finds neither a thread nor room to wait", async (t) => {
-  const pool = await testedPool(t, { maxQueued: 1 });
+  const pool = testedPool(t, { maxQueued: 1 });
   const busy = spinning();
   const running = pool.run(busy.task);
   const queued = pool.run({ kind: "primes", below: 100 });
@@ -83,14 +84,14 @@ test("refuses what finds neither a thread nor room to wait", async (t) => {
 });
 
 test("what is transferred is not copied", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   const bytes = new ArrayBuffer(1_000);
   assert.equal(await pool.run({ kind: "length", bytes }, { transfer: [bytes] }), 1_000);
   assert.equal(bytes.byteLength, 0);
 });
 
 test("closing does what is left, and leaves no thread", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   const busy = spinning();
   const running = pool.run(busy.task);
   const queued = pool.run({ kind: "primes", below: 100 });
@@ -103,7 +104,7 @@ test("closing does what is left, and leaves no thread", async (t) => {
 });
 
 test("terminating ends what computes, and leaves no thread", async (t) => {
-  const pool = await testedPool(t);
+  const pool = testedPool(t);
   const endless = spinning();
   const running = assert.rejects(pool.run(endless.task), ClosedError);
   const queued = assert.rejects(pool.run({ kind: "primes", below: 100 }), ClosedError);
@@ -114,7 +115,7 @@ test("terminating ends what computes, and leaves no thread", async (t) => {
 });
 
 test("a worker that does not exist fails the task", async (t) => {
-  const pool = await testedPool(t, { worker: new URL("./no-such-worker.ts", import.meta.url) });
+  const pool = testedPool(t, { worker: new URL("./no-such-worker.ts", import.meta.url) });
   const failed = assert.rejects(pool.run({ kind: "primes", below: 100 }), /no-such-worker/);
   const [warning] = await once(process, "warning");
   assert.match(String(warning), /no-such-worker/);
@@ -124,7 +125,7 @@ test("a worker that does not exist fails the task", async (t) => {
 });
 
 test("100,000 tasks that were left while they waited leave nothing", async (t) => {
-  const pool = await testedPool(t, { maxQueued: 1_000 });
+  const pool = testedPool(t, { maxQueued: 1_000 });
   const busy = spinning();
   const running = pool.run(busy.task);
   for (let wave = 0; wave < 100; wave += 1) {
@@ -145,8 +146,17 @@ test("100,000 tasks that were left while they waited leave nothing", async (t) =
   await until("no thread is left", () => !process.getActiveResourcesInfo().includes("MessagePort"));
 });
 
-test("refuses options out of range", async () => {
-  await assert.rejects(createCpuPool({ worker, threads: 0 }), /threads must be/);
-  await assert.rejects(createCpuPool({ worker, maxQueued: -1 }), /maxQueued must be/);
-  for (const idleMs of [0, 2_147_483_648]) await assert.rejects(createCpuPool({ worker, idleMs }), /idleMs must be/);
+test("refuses options out of range", () => {
+  assert.throws(() => createCpuPool({ worker, threads: 0 }), /threads must be/);
+  assert.throws(() => createCpuPool({ worker, maxQueued: -1 }), /maxQueued must be/);
+  for (const idleMs of [0, 2_147_483_648]) assert.throws(() => createCpuPool({ worker, idleMs }), /idleMs must be/);
+});
+
+test("whoever imports the library loads no piscina", async () => {
+  const script = `
+    await import(${JSON.stringify(new URL("./index.ts", import.meta.url).href)});
+    const { createRequire } = await import("node:module");
+    process.exitCode = Object.keys(createRequire("/").cache).some((file) => file.includes("piscina")) ? 1 : 0;`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { stdio: "inherit" });
+  assert.deepEqual(await once(child, "exit"), [0, null]);
 });

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Transferable } from "node:worker_threads";
 import { maxDelayMs, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { Piscina } from "piscina";
 import type { WaitOptions } from "./wait-options.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
@@ -61,16 +62,14 @@ export interface CpuPool<T, R> {
 }
 
 /**
- * A pool of threads (those of piscina) that run one worker. Rejects with a `RangeError` for options out of range. What breaks
+ * A pool of threads (those of piscina) that run one worker. Throws a `RangeError` for options out of range. What breaks
  * a thread that has no task, such as a timer that a worker has left, becomes a warning of the process.
  */
-export async function createCpuPool<T, R>(options: CpuPoolOptions): Promise<CpuPool<T, R>> {
+export function createCpuPool<T, R>(options: CpuPoolOptions): CpuPool<T, R> {
   const { worker, threads, maxQueued, idleMs, timers } = { ...defaultCpuPoolOptions, ...options };
   requireInteger("threads", threads, 1);
   requireInteger("maxQueued", maxQueued, 0);
   requireInteger("idleMs", idleMs, 1, maxDelayMs);
-  // Loaded here, because it costs 14 ms that most processes need not spend.
-  const { Piscina } = await import("piscina");
   const piscina = new Piscina<T, R>({
     filename: fileURLToPath(worker),
     minThreads: 0,

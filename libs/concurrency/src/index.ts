@@ -8,13 +8,6 @@ export {
   type ItemResult,
 } from "./batcher-options.ts";
 export { Broadcast } from "./broadcast.ts";
-export {
-  type CpuPool,
-  type CpuPoolOptions,
-  type CpuTaskOptions,
-  createCpuPool,
-  defaultCpuPoolOptions,
-} from "./cpu-pool.ts";
 export { defaultKeyedMutexOptions, KeyedMutex, type KeyedMutexOptions, type KeyHold } from "./keyed-mutex.ts";
 export { mapConcurrent } from "./map-concurrent.ts";
 export { ClosedError, DiscardedError, QueueFullError, WaitTimeoutError } from "./refusals.ts";
