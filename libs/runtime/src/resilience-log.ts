@@ -13,13 +13,15 @@ export interface ResilienceLog {
 }
 
 /** Counts all events, and logs those by which a service or one that it calls has got into trouble or out of it. */
-export function createResilienceLog(log: Logger): ResilienceLog {
-  const count = createEventCounter();
+export function createResilienceLog(log: Logger, count = createEventCounter()): ResilienceLog {
   return {
     onClientEvent: (event) => {
       count(event);
-      if (event.type === "breaker") log.warn(event, `a breaker is ${event.to}`);
-      else if (event.type === "retry-budget") log.warn(event, `the budget for retries is ${event.state}`);
+      if (event.type === "breaker") log[event.to === "open" ? "warn" : "info"](event, `a breaker is ${event.to}`);
+      else if (event.type === "retry-budget")
+        log[event.state === "exhausted" ? "warn" : "info"](event, `the budget for retries is ${event.state}`);
+      else if (event.type === "ejection")
+        log[event.state === "ejected" ? "warn" : "info"](event, `an instance is ${event.state}`);
     },
     onShedding: (event) => {
       count(event);
