@@ -3,6 +3,7 @@ import { type TestContext, test } from "node:test";
 import { readSettings } from "@shoal/config";
 import { createLocalRegistryServer, type Instance, openRegistry } from "@shoal/discovery";
 import { createLogger } from "@shoal/telemetry";
+import { until } from "@shoal/testkit";
 import { parseAdvertised } from "./advertised.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
 import { serviceSettings } from "./service-settings.ts";
@@ -21,10 +22,11 @@ async function startRegistry(t: TestContext) {
     await registry.close();
     await server.close();
   });
-  const untilSeen = async (holds: (instances: readonly Instance[]) => boolean) => {
-    while (!holds(seen.at(-1) ?? [])) await new Promise(setImmediate);
-    return seen.at(-1) ?? [];
-  };
+  const untilSeen = (holds: (instances: readonly Instance[]) => boolean) =>
+    until(`the registry tells of instances as ${holds}`, () => {
+      const instances = seen.at(-1) ?? [];
+      return holds(instances) && instances;
+    });
   return { server, url, untilSeen };
 }
 
@@ -106,6 +108,12 @@ test("a service that is to be looked up in a registry when none is set: the erro
     starting,
     /shoal:\/\/\/order is looked up in a registry, and none is set; set SHOAL_FIXTURE_REGISTRY/,
   );
+});
+
+test("without a registry, a setting that only looks like a service to look up, or speaks of one, keeps nothing from starting", async () => {
+  const labelled = { ...settingsWith({ SHOAL_FIXTURE_VERSION: "shoal:1.2" }), note: "see shoal:///order" };
+  const service = await startService(definition, labelled, createLogger("fixture", "fatal"));
+  await service.stop();
 });
 
 test("settings of discovery that cannot be used are refused with what can", () => {

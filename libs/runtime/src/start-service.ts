@@ -101,7 +101,7 @@ export async function startService<S extends ServiceSettings>(
 /** In words for whoever sets it: a client that finds no registry could tell of its own option only. */
 function requireRegistry(service: string, settings: ServiceSettings): void {
   if (settings.registry !== "none") return;
-  const lookedUp = Object.values(settings).find((value) => String(value).startsWith("shoal:"));
+  const lookedUp = Object.values(settings).find((value) => /^shoal:\/\/\//.test(String(value)));
   if (lookedUp === undefined) return;
   const variable = `SHOAL_${service.toUpperCase()}_REGISTRY`;
   throw new Error(
