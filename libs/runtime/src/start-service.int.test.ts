@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { readSettings } from "@shoal/config";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
-import { createClient, implement } from "@shoal/rpc";
+import { createClient, implement, type ServiceHandlers } from "@shoal/rpc";
 import { createLogger } from "@shoal/telemetry";
 import { temporaryDirectory, until } from "@shoal/testkit";
 import { serviceSettings } from "./service-settings.ts";
@@ -14,6 +14,18 @@ const log = createLogger("test", "fatal");
 const settingsWith = (env: Record<string, string> = {}) =>
   readSettings("SHOAL_FIXTURE_", serviceSettings("fixture", 0), { SHOAL_FIXTURE_ADMIN_PORT: "0", ...env });
 const get = async (port: number, path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+
+const unused = () => Promise.reject(new Error("not called here"));
+/** Handlers of a service whose other methods are not called. */
+const echoWith = (handlers: Partial<ServiceHandlers<typeof EchoService>>) =>
+  implement(EchoService, {
+    echo: unused,
+    echoAgain: unused,
+    collect: unused,
+    repeat: async function* () {},
+    converse: async function* () {},
+    ...handlers,
+  });
 
 test("is healthy while it starts, ready once it takes calls, and gone when stopped", async () => {
   const ended: string[] = [];
@@ -40,7 +52,7 @@ test("is not ready while its parts are being built", async () => {
     settingsWith({ SHOAL_FIXTURE_ADMIN_PORT: String(port) }),
     log,
   );
-  while (!(await get(port, "/healthz").then(Boolean, () => false)));
+  await until("it answers", () => get(port, "/healthz"));
   assert.deepEqual([await get(port, "/healthz"), await get(port, "/readyz")], [200, 503]);
   release.resolve();
   const service = await starting;
@@ -109,13 +121,7 @@ test("keeps to a file of policies as it changes, in what it serves and in what i
   const others = { "/shoal.echo.v1.EchoService/EchoAgain": { timeout: "0.05s" } };
   set({});
   const never = new Promise<never>(() => {});
-  const echo = implement(EchoService, {
-    echo: async () => ({}),
-    echoAgain: () => never,
-    collect: async () => ({}),
-    repeat: async function* () {},
-    converse: async function* () {},
-  });
+  const echo = echoWith({ echo: async () => ({}), echoAgain: () => never });
   let calls: ReturnType<typeof createClient<typeof EchoService>> | undefined;
   const service = await startService(
     {
@@ -152,4 +158,56 @@ test("a file of policies that is no good is named with the setting that names it
       "policies from the file /nowhere/policies.json: there is no such file; " +
       "mend it, or set SHOAL_FIXTURE_POLICIES_FILE to another file, or to none",
   });
+});
+
+/** 100 calls at once of a service that lets them end when it is told to: what has become of them, and what it has logged. */
+async function flood(t: TestContext, env: Record<string, string>) {
+  const lines: { readonly level: string; readonly msg: string; readonly priority?: string }[] = [];
+  const spy = createLogger("fixture", "info", { write: (line) => void lines.push(JSON.parse(line)) });
+  const held = Promise.withResolvers<object>();
+  const calls = { entered: 0, answered: 0, refused: 0 };
+  const echo = echoWith({
+    echo: () => {
+      calls.entered += 1;
+      return held.promise;
+    },
+  });
+  const service = await startService(
+    { name: "fixture", build: async () => ({ services: [echo] }) },
+    settingsWith(env),
+    spy,
+  );
+  const client = createClient(EchoService, { address: `127.0.0.1:${service.grpcPort}` });
+  t.after(async () => {
+    client[Symbol.dispose]();
+    held.resolve({});
+    await service.stop();
+  });
+  for (let n = 0; n < 100; n += 1)
+    client.echo({}, { timeoutMs: 60_000 }).then(
+      () => (calls.answered += 1),
+      ({ reason }) => (calls.refused += reason === "OVERLOADED" ? 1 : 0),
+    );
+  return { calls, lines, release: () => held.resolve({}) };
+}
+
+test("refuses what there is too much of, and logs when it begins to and when it no longer does", async (t) => {
+  const { calls, lines, release } = await flood(t, {});
+  await until("the others are refused", () => calls.entered > 0 && calls.entered + calls.refused === 100);
+  assert.ok(calls.entered < 100, `${calls.entered} calls are at work`);
+  const logged = lines.find(({ msg }) => msg === "there is too much to do: calls are refused");
+  assert.deepEqual([logged?.level, logged?.priority], ["warn", "default"]);
+  release();
+  await until("those at work are answered", () => calls.answered === calls.entered);
+  await until("it is over", () =>
+    lines.some(({ level, msg }) => level === "info" && msg === "calls are refused no more"),
+  );
+});
+
+test("refuses nothing for want of time where its settings say so", async (t) => {
+  const { calls, lines, release } = await flood(t, { SHOAL_FIXTURE_LOAD_SHEDDING: "off" });
+  await until("all are at work", () => calls.entered === 100);
+  release();
+  await until("all are answered", () => calls.answered === 100);
+  assert.deepEqual(lines, []);
 });
