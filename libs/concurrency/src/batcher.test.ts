@@ -238,6 +238,11 @@ test("a batch runs in no caller's context: latest deadline, highest priority, an
   assert.deepEqual([context?.baggage.size, context?.requestId === "test"], [0, false]);
   await batcher.submit(4);
   assert.deepEqual([seen[1]?.deadline, seen[1]?.priority], [Number.POSITIVE_INFINITY, "default"]);
+  const goesOn = runWithContext(deadlineIn(clock, 100, { priority: "critical" }), () =>
+    batcher.submit(5, { signal: null }),
+  );
+  await Promise.all([goesOn, submit(deadlineIn(clock, 100), 6)]);
+  assert.deepEqual([seen[2]?.deadline, seen[2]?.priority], [Number.POSITIVE_INFINITY, "critical"]);
 });
 
 test("tells of each batch what it was, and is not disturbed by whoever is told", async () => {

@@ -16,7 +16,8 @@ import { patienceOf, requireDuration, type WaitOptions } from "./wait-options.ts
  *
  * A caller that leaves, by its signal or timeout, is told at once: its item is not sent any more, or its result is dropped.
  * A batch runs in a context of its own: a new request id, the latest deadline and the highest priority of its callers, no
- * identity, baggage, trace or idempotency key, and a signal that aborts when every caller has left.
+ * identity, baggage, trace or idempotency key, and a signal that aborts when every caller has left. A caller outside any
+ * call, or one that says `signal: null`, has no deadline, and so neither has a batch with its item.
  *
  * States: idle ⇄ sending (1 to `maxInFlight` batches at work; below that nothing is queued for longer than it takes to
  * send it) → closing → closed. Who made it ends it. States of an item: queued → sent → answered; from queued also

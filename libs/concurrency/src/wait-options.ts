@@ -4,7 +4,8 @@ import { currentContext } from "@shoal/kernel";
 export interface WaitOptions {
   /**
    * The wait ends with the signal's reason when it aborts. Default: none. The signal of the call that is being served
-   * (`CallContext`) ends the wait too; `null` says that it does not, for work that must go on when the caller has gone.
+   * (`CallContext`) ends the wait too; `null` says that neither it nor the call's deadline does, for work that must go on
+   * when the caller has gone.
    */
   readonly signal?: AbortSignal | null | undefined;
   /** The longest wait, a number of milliseconds from 0, or `Infinity`; then a {@link WaitTimeoutError}. Default: `Infinity`. */
@@ -16,7 +17,11 @@ export interface Patience {
   readonly signal: AbortSignal | undefined;
   readonly callSignal: AbortSignal | undefined;
   readonly timeoutMs: number;
-  /** The deadline of the call that is being served: milliseconds since the epoch. Its signal aborts then. */
+  /**
+   * Until when the call that is being served waits, in milliseconds since the epoch; `Infinity` outside any call and where
+   * the caller has said `signal: null`. No timer is set for it, as the call's signal aborts then: it is for those who begin
+   * work for several callers, or begin it later, when that signal may be late.
+   */
   readonly deadline: number;
 }
 
