@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import { AppError, type ErrorKind } from "@shoal/kernel";
+import { markFinal } from "./final-errors.ts";
 import { pathOf } from "./policy.ts";
 
 const domain = "shoal.rpc";
@@ -96,14 +97,17 @@ function decode(
   }
 }
 
+/** Final: whoever tried again would send, or be sent, as much. */
 function tooLarge(what: "request" | "response", bytes: number, maxBytes: number, done: "sent" | "taken"): AppError {
-  return new AppError({
+  const error = new AppError({
     kind: "exhausted",
     reason: `${what.toUpperCase()}_TOO_LARGE`,
     domain,
     message: `the ${what} has ${bytes} bytes; at most ${maxBytes} are ${done}`,
     metadata: { bytes: String(bytes), limit: String(maxBytes) },
   });
+  markFinal(error);
+  return error;
 }
 
 function asIs(bytes: Buffer): Buffer {

@@ -5,9 +5,9 @@ const finals = new WeakSet<Error>();
 const maxDepth = 8;
 
 /**
- * Marks the failure of a call whose client has tried again all that it may, or holds such calls back. Servers that fail with
- * it, or because of it, tell their own callers not to repeat the call: the layer next to the trouble has done so, and each
- * further one would multiply its attempts.
+ * Marks the failure of a call whose client has tried again all that it may, or holds such calls back, or which fails the
+ * same however often it is made. Servers that fail with it, or because of it, tell their own callers not to repeat the call:
+ * the layer next to the trouble has done so, and each further one would multiply its attempts.
  */
 export function markFinal(error: Error): void {
   finals.add(error);

@@ -29,6 +29,8 @@ export interface BalancedCall extends CallTraits {
    * called, in milliseconds.
    */
   refusedForMs: number | undefined;
+  /** Set by the pick when too many calls wait for room already: this one fails, and no instance has heard of it. */
+  turnedAway: boolean;
 }
 
 /** Where a call's traits are kept: grpc-js hands the options of its metadata on to the pick, and sends nothing of them. */

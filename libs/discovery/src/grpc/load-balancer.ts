@@ -135,8 +135,8 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
 
   pick({ metadata }: experimental.PickArgs): experimental.PickResult {
     // First come, first served; but who waits for the few instances that take its call holds nobody up.
-    if (this.#isFull) return this.#wait();
     const noted = callTraitsOf(metadata);
+    if (this.#isFull) return this.#wait(noted);
     const traits = this.#traitsOf(noted ?? unary, metadata);
     const guard = noted?.guard;
     let refusing = noEndpoints;
@@ -145,11 +145,11 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
       if (call === undefined) break;
       const permit = guard?.admit(call.endpoint);
       if (guard === undefined || permit !== undefined)
-        return this.#begin(call, noted, permit) ?? this.#waitForRoom(refusing.length === 0);
+        return this.#begin(call, noted, permit) ?? this.#waitForRoom(noted, refusing.length === 0);
       call.abandon();
       refusing = [...refusing, call.endpoint];
     } while (refusing.length <= maxRefusals);
-    if (noted === undefined || refusing.length === 0) return this.#wait();
+    if (noted === undefined || refusing.length === 0) return this.#wait(noted);
     noted.refusedForMs = this.#shortestRefusal(noted, refusing);
     return refused;
   }
@@ -202,16 +202,19 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
   }
 
   /** `everywhere`: the call could have gone to any instance. */
-  #waitForRoom(everywhere: boolean): experimental.PickResult {
+  #waitForRoom(noted: BalancedCall | undefined, everywhere: boolean): experimental.PickResult {
     if (everywhere) this.#isFull = true;
-    return this.#wait();
+    return this.#wait(noted);
   }
 
   /** Has grpc-js pick again for a call when there may be room. */
-  #wait(): experimental.PickResult {
+  #wait(noted: BalancedCall | undefined): experimental.PickResult {
     // Those that are counted may have been cancelled, and then nobody says that there is room.
     if (!this.#isPickingAgain && performance.now() - this.#servedAt > recountMs) this.#updateSoon();
-    if (this.#waiting >= (this.#options?.maxWaiting ?? 0) && this.#waiting >= this.#roomToCome()) return tooManyWait;
+    if (this.#waiting >= (this.#options?.maxWaiting ?? 0) && this.#waiting >= this.#roomToCome()) {
+      if (noted !== undefined) noted.turnedAway = true;
+      return tooManyWait;
+    }
     this.#waiting += 1;
     this.#refresh ??= setTimeout(this.#refreshLimits, refreshMs).unref();
     return wait;

@@ -14,6 +14,7 @@ export class Attempt implements ClientStreamInit, BalancedCall {
   readonly isPaid: boolean;
   endpoint: Endpoint | undefined = undefined;
   refusedForMs: number | undefined = undefined;
+  turnedAway = false;
   headers: Metadata | undefined = undefined;
   permit: BreakerPermit | undefined;
   /** Of its own permit, where the pick gets none. */
@@ -35,6 +36,11 @@ export class Attempt implements ClientStreamInit, BalancedCall {
     this.#begunAt = permit && performance.now();
     if (run.core.isBalanced) setCallTraits(metadata, this);
     this.stream = new ClientStream(run.core.channel, this);
+  }
+
+  /** Whether this side has not let it go: it says nothing of the callee. */
+  get isHeldBack(): boolean {
+    return this.turnedAway || this.refusedForMs !== undefined;
   }
 
   get path(): string {

@@ -17,11 +17,13 @@ import {
   type RegistryListener,
 } from "@shoal/discovery";
 import { AppError, isAppError } from "@shoal/kernel";
+import { toGrpcStatus } from "../errors.ts";
 import { echoing, eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
 import { type HandlerContext, implement } from "../server/handlers.ts";
 import { createServer, type ServerOptions } from "../server/server.ts";
 import type { Balancing } from "./balancing.ts";
 import { type Client, type ClientOptions, createClient } from "./client.ts";
+import type { ResilienceEvent } from "./resilience-events.ts";
 
 type Echo = Client<typeof EchoService>;
 
@@ -263,6 +265,62 @@ test("calls beyond what may wait fail at once with RESOURCE_EXHAUSTED; those tha
   await Promise.all([...first, ...more]);
   assert.equal(ends.filter((end) => end === "served").length, 30);
   assert.equal(server.entered.length, 30);
+});
+
+test("a call that finds too many waiting before it is not tried again, costs no budget, and tells its callers not to", async (t) => {
+  const hold = () => new Promise<never>(() => {});
+  const server = await startTested(t, { echo: hold }, { maxStreamsPerConnection: 1 });
+  const events: ResilienceEvent[] = [];
+  const again = "/shoal.echo.v1.EchoService/EchoAgain";
+  const retry = {
+    maxAttempts: 3,
+    initialBackoffMs: 1,
+    maxBackoffMs: 1,
+    backoffMultiplier: 1,
+    codes: ["RESOURCE_EXHAUSTED"],
+  };
+  const client = clientOf(t, {
+    address: `127.0.0.1:${server.port}`,
+    balancing: { policy: "round_robin", maxConnections: 1, maxWaiting: 0 },
+    policies: { [again]: { retry } },
+    // With the first failure that counts there would be no budget any more.
+    retryBudget: { maxTokens: 1 },
+    onResilienceEvent: (event) => events.push(event),
+  });
+  const left = new AbortController();
+  void client.echo({ parcel }, { signal: left.signal }).catch(() => undefined);
+  await eventually(() => server.entered.length === 1);
+  const failure = await client.echoAgain({ parcel }, { timeoutMs: 20_000 }).catch((error) => error);
+  assert.ok(isAppError(failure) && failure.kind === "exhausted", String(failure));
+  assert.match(failure.message, /too many calls wait for room/);
+  assert.deepEqual(events, [{ type: "refused", path: again, by: "connections" }]);
+  assert.deepEqual(toGrpcStatus(failure).metadata.get("grpc-retry-pushback-ms"), ["-1"]);
+  left.abort();
+});
+
+test("a hedge that finds too many waiting leaves the attempt alone that is under way", async (t) => {
+  const open = Promise.withResolvers<void>();
+  const echoAgain = async () => {
+    await open.promise;
+    return { parcel };
+  };
+  const server = await startTested(t, { echoAgain }, { maxStreamsPerConnection: 1 });
+  const again = "/shoal.echo.v1.EchoService/EchoAgain";
+  const events: ResilienceEvent[] = [];
+  const client = clientOf(t, {
+    address: `127.0.0.1:${server.port}`,
+    balancing: { policy: "round_robin", maxConnections: 1, maxWaiting: 0 },
+    policies: {
+      [again]: { retry: undefined, hedging: { maxAttempts: 3, delayMs: 20, nonFatalCodes: ["UNAVAILABLE"] } },
+    },
+    onResilienceEvent: (event) => events.push(event),
+  });
+  const call = client.echoAgain({ parcel }, { timeoutMs: 20_000 });
+  call.catch(() => undefined);
+  await eventually(() => events.some(({ type }) => type === "hedge"));
+  await sleep(20);
+  open.resolve();
+  await call;
 });
 
 test("of a burst no call is refused for which there is room on connections still to be made", async (t) => {

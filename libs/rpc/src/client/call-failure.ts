@@ -1,6 +1,7 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { AppError } from "@shoal/kernel";
 import { codeNameOf, fromStatus } from "../errors.ts";
+import { markFinal } from "../final-errors.ts";
 import type { Attempt } from "./attempt.ts";
 
 /** What an attempt has failed with. */
@@ -19,19 +20,24 @@ export interface CallFailure {
 export function failureOf(attempt: Attempt, end: StatusObject): CallFailure {
   if (attempt.refusedForMs !== undefined && attempt.run.guard !== undefined)
     return { error: attempt.run.guard.refusal(attempt.refusedForMs), code: "UNAVAILABLE", isLocal: true };
+  if (attempt.turnedAway) return { error: fromStatus(end), code: codeNameOf(end), isLocal: true };
   if (end.code !== status.RESOURCE_EXHAUSTED) return { error: fromStatus(end), code: codeNameOf(end), isLocal: false };
   const [type = "application/grpc"] = attempt.headers?.get("content-type") ?? [];
   if (!String(type).startsWith("application/grpc")) {
     const details = `what answers there is no gRPC server; it sends ${type}`;
     return { error: fromStatus({ ...end, code: status.UNKNOWN, details }), code: "UNKNOWN", isLocal: false };
   }
-  const isLocal = /^Received message (larger than max|that decompresses)/.test(end.details);
-  return { error: isLocal ? responseTooLarge(end) : fromStatus(end), code: "RESOURCE_EXHAUSTED", isLocal };
+  const error = fromStatus(end);
+  // A server whose grpc-js finds the request too large says so in the same words, but with details of its own.
+  const isLocal = error.domain === "grpc" && /^Received message (larger than max|that decompresses)/.test(end.details);
+  return { error: isLocal ? responseTooLarge(end) : error, code: "RESOURCE_EXHAUSTED", isLocal };
 }
 
 function responseTooLarge(end: StatusObject): AppError {
   const reason = "RESPONSE_TOO_LARGE";
-  return new AppError({ kind: "exhausted", reason, domain: "shoal.rpc", message: end.details, cause: end });
+  const error = new AppError({ kind: "exhausted", reason, domain: "shoal.rpc", message: end.details, cause: end });
+  markFinal(error);
+  return error;
 }
 
 /** What a call fails with whose answers end in the midst of one. */

@@ -166,7 +166,8 @@ export class CallRun implements RepeatedCall {
       this.#settle(attempt, end, answer);
       return;
     }
-    if (attempt.refusedForMs !== undefined) tell(this.onEvent, { type: "refused", path: this.path, by: "breaker" });
+    if (attempt.isHeldBack)
+      tell(this.onEvent, { type: "refused", path: this.path, by: attempt.turnedAway ? "connections" : "breaker" });
     const failure = failureOf(attempt, end);
     this.#lastFailed = { attempt, end, failure };
     if (this.#committed === undefined && further !== undefined && this.#goesOn(further, attempt, end, failure)) return;
@@ -180,8 +181,8 @@ export class CallRun implements RepeatedCall {
   }
 
   #goesOn(further: FurtherAttempts, attempt: Attempt, end: StatusObject, failure: CallFailure): boolean {
-    // What the breakers refuse says nothing of other attempts that are under way.
-    if (attempt.refusedForMs !== undefined) return this.live > 0;
+    // What this side holds back says nothing of other attempts that are under way.
+    if (attempt.isHeldBack) return this.live > 0;
     if (failure.isLocal) return false;
     const { code, error } = failure;
     const { isPaid } = attempt;
@@ -250,7 +251,7 @@ export class CallRun implements RepeatedCall {
 
   /** Whether this client has done all there was to do, so that its own callers should not try again. */
   #isFinal(attempt: Attempt, end: StatusObject, { code, isLocal }: CallFailure): boolean {
-    if (attempt.refusedForMs !== undefined) return true;
+    if (attempt.isHeldBack) return true;
     const pushbackMs = pushbackOf(end.metadata);
     if (pushbackMs !== undefined && !(pushbackMs >= 0)) return true;
     const { retry, hedging } = this.call.policy;

@@ -8,6 +8,7 @@ import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { RetryInfoSchema } from "@shoal/contracts/google/rpc/error_details";
 import { StatusSchema } from "@shoal/contracts/google/rpc/status";
 import { AppError, isAppError } from "@shoal/kernel";
+import { toGrpcStatus } from "../errors.ts";
 import { framed } from "../hardening/raw-client.ts";
 import {
   answer,
@@ -184,6 +185,39 @@ test("what is found on the caller's own side is not tried again", async (t) => {
     isAppError(error, "REQUEST_TOO_LARGE"),
   );
   assert.equal(server.calls, 1);
+});
+
+test("what a server finds too large is not tried again either: another attempt would be as large", async (t) => {
+  const events: ResilienceEvent[] = [];
+  const callTo = async (server: TestedServer, reason: string) => {
+    const policies = { [path]: { retry: { ...quick, codes: ["RESOURCE_EXHAUSTED"] } } };
+    const client = clientOf(t, server.port, { policies, onResilienceEvent: (event) => events.push(event) });
+    const failure = await client.echoAgain({ parcel: { payload: Buffer.alloc(2_000) } }).catch((error) => error);
+    assert.ok(isAppError(failure, reason), String(failure));
+    // The caller's own callers hear that too.
+    assert.deepEqual(toGrpcStatus(failure).metadata.get("grpc-retry-pushback-ms"), ["-1"]);
+  };
+  const answering = await startTested(t, {}, { policies: { [path]: { maxResponseBytes: 1_000 } } });
+  await callTo(answering, "RESPONSE_TOO_LARGE");
+  assert.equal(answering.entered.length, 1);
+  const byMethod = await startTested(t, {}, { policies: { [path]: { maxRequestBytes: 1_000 } } });
+  await callTo(byMethod, "REQUEST_TOO_LARGE");
+  assert.equal(byMethod.ends.length, 1);
+  // What grpc-js itself finds too large.
+  const byServer = await startTested(t, {}, { channelOptions: { "grpc.max_receive_message_length": 1_000 } });
+  await callTo(byServer, "REQUEST_TOO_LARGE");
+  assert.deepEqual(events, []);
+});
+
+test("a response that the client finds too large is final for its own callers, whoever finds it", async (t) => {
+  const server = await startTested(t);
+  const policies = { [path]: { maxResponseBytes: 1_000 } };
+  for (const channelOptions of [{}, { "grpc.max_receive_message_length": 1_000 }]) {
+    const client = clientOf(t, server.port, { policies, channelOptions });
+    const failure = await client.echoAgain({ parcel: { payload: Buffer.alloc(2_000) } }).catch((error) => error);
+    assert.ok(isAppError(failure, "RESPONSE_TOO_LARGE"), String(failure));
+    assert.deepEqual(toGrpcStatus(failure).metadata.get("grpc-retry-pushback-ms"), ["-1"]);
+  }
 });
 
 test("a client that is disposed of in a pause makes no further attempt", async (t) => {

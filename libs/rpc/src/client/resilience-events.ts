@@ -19,8 +19,12 @@ export type ResilienceEvent =
   | { readonly type: "hedge"; readonly path: string; readonly attempt: number }
   /** There are no further attempts from now on, for too many calls fail; or there are again. */
   | { readonly type: "retry-budget"; readonly state: "exhausted" | "refilled"; readonly tokens: number }
-  /** A call, or a further attempt of one, was not made. */
-  | { readonly type: "refused"; readonly path: string; readonly by: "breaker" | "bulkhead" | "retry-budget" }
+  /** A call, or a further attempt of one, was not made; by the `connections`: too many wait for room on them. */
+  | {
+      readonly type: "refused";
+      readonly path: string;
+      readonly by: "breaker" | "bulkhead" | "connections" | "retry-budget";
+    }
   /** The calls of an instance fail while those of others do not: it is left out, for longer each time; or it is back. */
   | { readonly type: "ejection"; readonly instance: string; readonly state: "ejected" | "restored" }
   /** A call has failed with `error`, and what the client makes of that in place of an answer stands in, or has failed too. */

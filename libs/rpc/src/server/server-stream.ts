@@ -1,6 +1,7 @@
 import { Metadata, type ServerInterceptingCallInterface, status } from "@grpc/grpc-js";
 import { AppError } from "@shoal/kernel";
 import { fromStatus, toGrpcStatus } from "../errors.ts";
+import { markFinal } from "../final-errors.ts";
 import { checkCompressedFlags, isMidMessage, onCallerGone, resetCall, takeStatus } from "../grpc-js-internals.ts";
 import { malformedTimeout } from "./request-headers.ts";
 
@@ -195,7 +196,10 @@ const wireReasons: { readonly [code in status]?: string } = {
 function wireFailure({ code, details }: PartialStatus): AppError {
   const { kind, message } = fromStatus({ code, details, metadata: new Metadata() });
   const reason = wireReasons[code] ?? "INTERNAL";
-  return new AppError({ kind, reason, domain: "shoal.rpc", message });
+  const error = new AppError({ kind, reason, domain: "shoal.rpc", message });
+  // The same request would be as large.
+  if (code === status.RESOURCE_EXHAUSTED) markFinal(error);
+  return error;
 }
 
 function timeoutMalformed(): AppError {
