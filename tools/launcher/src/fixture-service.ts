@@ -1,7 +1,7 @@
-// Behaves like a service, for the launcher's tests: answers TCP connections on its ports, says that it is ready, stops
-// on SIGTERM or when its parent is gone. FIXTURE_<NAME>, in the environment, makes it misbehave.
+// Behaves like a service, for the launcher's tests: takes HTTP/2 connections on its ports, says that it is ready, stops on
+// SIGTERM or when its parent is gone. FIXTURE_<NAME>, in the environment, makes it misbehave.
 import { readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer } from "node:http2";
 import { basename } from "node:path";
 
 // The script is named as its service: tests link to it.
@@ -52,7 +52,7 @@ log("info", "ready", {
 process.send?.({ type: "ready", service: name, grpcPort, adminPort });
 
 function listen(port: string): Promise<number> {
-  const server = createServer((socket) => socket.end());
+  const server = createServer();
   return new Promise((resolve) => {
     server.listen(Number(port || 0), "127.0.0.1", () => resolve((server.address() as { port: number }).port));
   });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -200,6 +201,63 @@ test("with faults each instance is reached through a proxy, at the address that 
   assert.equal(existsSync(join(home, "faults.json")), false);
 });
 
+test("a fault proxy that dies is started again where it was, and leads to its instance", async (t) => {
+  const warnings: string[] = [];
+  const scale = new Map([["order", 2]]);
+  const { home, launched } = await start(t, {
+    scale,
+    faults: true,
+    onWarning: (name, { level, message }) => warnings.push(`${name} ${level} ${message}`),
+  });
+  const { grpcAddress } = launched.service("order-2");
+  const before = launched.faultControl("order-2");
+  process.kill(pidOf(home, "order-2-faults"), "SIGKILL");
+  await until("it runs again", () => isControlled(launched, "order-2", before));
+  assert.equal(launched.service("order-2").grpcAddress, grpcAddress);
+  await assertLeadsToInstance(grpcAddress);
+  assert.match(warnings.join("\n"), /^order-2-faults error the fault proxy before order-2 has ended: .*$/);
+  assert.match((await faults(home, "order-2", "--latency", "1")).said, /^order-2: \{"fault":\{"latencyMs":1\}\}/m);
+  await launched.stop();
+  assert.equal(existsSync(join(home, "faults.json")), false);
+});
+
+test("a fault proxy that dies together with its instance has its old address when both are back", async (t) => {
+  const death = Promise.withResolvers<void>();
+  const scale = new Map([["order", 2]]);
+  const { home, launched } = await start(t, { scale, faults: true, onDeath: () => death.resolve() });
+  const before = launched.service("order-2");
+  process.kill(pidOf(home, "order-2-faults"), "SIGKILL");
+  process.kill(before.pid, "SIGKILL");
+  await death.promise;
+  const after = await launched.restart("order-2");
+  assert.equal(after.grpcAddress, before.grpcAddress);
+  await assertLeadsToInstance(after.grpcAddress);
+});
+
+test("a fault proxy that dies at once again and again is left out, until its instance is started again", async (t) => {
+  const warnings: string[] = [];
+  const death = Promise.withResolvers<void>();
+  const { home, launched } = await start(t, {
+    faults: true,
+    onDeath: () => death.resolve(),
+    onWarning: (name, { message }) => warnings.push(`${name} ${message}`),
+  });
+  const { pid, grpcAddress } = launched.service("order");
+  for (let deaths = 1; deaths <= 3; deaths += 1) {
+    const before = launched.faultControl("order");
+    process.kill(pidOf(home, "order-faults"), "SIGKILL");
+    await until("it is noticed", () => warnings.length === deaths);
+    if (deaths < 3) await until("it runs again", () => isControlled(launched, "order", before));
+  }
+  assert.match(warnings.at(-1) ?? "", /^order-faults .*order is out of reach until it is started again$/);
+  assert.throws(() => launched.faultControl("order"), /there is no fault proxy before order/);
+  process.kill(pid, "SIGKILL");
+  await death.promise;
+  const after = await launched.restart("order");
+  assert.equal(after.grpcAddress, grpcAddress);
+  await assertLeadsToInstance(grpcAddress);
+});
+
 test("a fault proxy takes a service's port, and one that it cannot have is named", async (t) => {
   const { launched: first } = await start(t, { faults: true });
   const [, port = ""] = first.service("order").grpcAddress.split(":");
@@ -245,6 +303,32 @@ test("a second launcher in the same folder is refused, and the data of the first
   });
   assert.equal(readFileSync(join(home, "data/user.db"), "utf8"), "1");
 });
+
+/** That HTTP/2 is spoken at an address: a proxy alone takes connections, and says nothing. */
+async function assertLeadsToInstance(address: string): Promise<void> {
+  await until(`${address} leads to its instance`, async () => {
+    const client = connectHttp2(`http://${address}`).on("error", () => {});
+    try {
+      await once(client, "remoteSettings", { signal: AbortSignal.timeout(1_000) });
+      return true;
+    } finally {
+      client.destroy();
+    }
+  });
+}
+
+/** The process that the folder's launcher has noted under a name. */
+function pidOf(home: string, name: string): number {
+  const { services } = JSON.parse(readFileSync(join(home, "launcher.json"), "utf8")) as {
+    readonly services: readonly { readonly name: string; readonly pid: number }[];
+  };
+  return services.find((service) => service.name === name)?.pid ?? assert.fail(`${name} is not noted`);
+}
+
+/** Whether there is a fault proxy before an instance, and another one than that which was controlled at `before`. */
+function isControlled(launched: Launched, name: string, before: string): boolean {
+  return launched.faultControl(name) !== before;
+}
 
 /** Runs `npm run faults -- <args>` for the services in `home`. */
 async function faults(home: string, ...args: string[]): Promise<{ readonly code: number; readonly said: string }> {

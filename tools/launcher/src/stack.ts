@@ -186,31 +186,36 @@ export class Stack {
     const began = performance.now();
     const addresses = new Map(this.addresses.map((service) => [service.name, service.grpcAddress]));
     const { dataDirectory } = home;
-    const settings = serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl });
+    const settings = {
+      ...serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl }),
+      ...environment,
+    };
     const variable = variablePrefix(spec.name);
     const host = reachableHost(spec.name, env);
     const listening = settings[`${variable}HOST`] || "127.0.0.1";
-    const proxy = await this.#proxies?.before(name, listening, settings[`${variable}GRPC_PORT`] || "0");
-    const behindProxy = proxy && { [`${variable}GRPC_PORT`]: "0", [`${variable}ADVERTISE`]: `${host}:${proxy.port}` };
+    const proxyPort = await this.#proxies?.before(name, listening, settings[`${variable}GRPC_PORT`] || "0");
+    const behindProxy = proxyPort && {
+      [`${variable}GRPC_PORT`]: "0",
+      [`${variable}ADVERTISE`]: `${host}:${proxyPort}`,
+    };
     signal.throwIfAborted();
     const service = new ServiceProcess({
       name,
       entry: spec.entry,
       cwd: repositoryRoot,
-      env: { ...settings, ...environment, ...behindProxy },
+      env: { ...settings, ...behindProxy },
       logFile: home.logFile(name),
       onWarning: (line) => onWarning(name, line),
     });
     this.#processes.set(name, service);
     home.record(this.#records());
     const { grpcPort, adminPort } = await this.#untilReady(service);
-    proxy?.setTarget(`${host}:${grpcPort}`);
-    if (proxy !== undefined) writeFaultControls(this.#options.home, this.faultControls);
+    this.#proxies?.setTarget(name, `${host}:${grpcPort}`);
     const address: ServiceAddress = {
       name,
       service: spec.name,
       pid: service.pid ?? 0,
-      grpcAddress: `${host}:${proxy?.port ?? grpcPort}`,
+      grpcAddress: `${host}:${proxyPort ?? grpcPort}`,
       adminAddress: `${host}:${adminPort}`,
       startedInMs: performance.now() - began,
     };
@@ -281,10 +286,20 @@ export class Stack {
     this.#home = undefined;
   }
 
-  #createProxies({ logFile }: Home): FaultProxies {
+  #createProxies(home: Home): FaultProxies {
     const { env, onWarning } = this.#options;
-    const untilReady = (process: ServiceProcess) => this.#untilReady(process);
-    return new FaultProxies({ cwd: repositoryRoot, env, logFile, onWarning, untilReady });
+    return new FaultProxies({
+      cwd: repositoryRoot,
+      env,
+      logFile: home.logFile,
+      onWarning,
+      onChange: () => {
+        home.record(this.#records());
+        writeFaultControls(this.#options.home, this.faultControls);
+      },
+      untilReady: (process) => this.#untilReady(process),
+      signal: this.#stopAsked.signal,
+    });
   }
 
   #records(): ServiceRecord[] {
