@@ -75,14 +75,17 @@ test("a fallback that fails gives the first error, the very same one, with its o
   assert.deepEqual(events, [{ type: "failed", error, fallbackError }]);
 });
 
-test("a fallback that gives up with the first error does not make it hold itself", async () => {
+test("a fallback that has no answer throws the first error: that holds nothing then, and nothing is told", async () => {
   const error = errorOf("unavailable");
+  const events: FallbackEvent[] = [];
   const call = withFallback(
     () => Promise.reject(error),
     (given) => Promise.reject(given),
+    { onEvent: (event) => events.push(event) },
   );
   await assert.rejects(call, (caught) => caught === error);
   assert.equal(Reflect.has(error, "fallbackError"), false);
+  assert.deepEqual(events, []);
 });
 
 test("a frozen error is thrown as it is", async () => {

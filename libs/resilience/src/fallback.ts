@@ -2,7 +2,7 @@ import { AppError, type ErrorKind } from "@shoal/kernel";
 
 /** What happened instead of an answer; for metrics and logs. */
 export interface FallbackEvent {
-  /** The fallback stands in, or has failed too. */
+  /** The fallback stands in, or has failed too. Nothing is told of one that has no answer. */
   readonly type: "used" | "failed";
   /** What the call failed with. */
   readonly error: unknown;
@@ -33,9 +33,9 @@ export function isDependencyFailure(error: unknown): boolean {
  * Answers what `run` answers, or, where what it needs has failed, what `fallback` makes of the error: a degraded answer, such
  * as an older one. The type says which answers there may be, so give degraded ones a type that tells them apart.
  *
- * After any other error it rejects with that. When the fallback fails too it rejects with the first error, the very same one,
- * for that is what is wrong; the fallback's is its property `fallbackError` then (unless it is frozen, or the
- * fallback has thrown that very error), and in the event.
+ * After any other error it rejects with that. A fallback that has no answer throws the error that it was given. When it fails
+ * in another way it rejects with the first error too, the very same one, for that is what is wrong; the fallback's is its
+ * property `fallbackError` then (unless it is frozen), and in the event.
  */
 export async function withFallback<T, F>(
   run: () => T,
@@ -59,8 +59,8 @@ export async function withFallback<T, F>(
       tell({ type: "used", error, fallbackError: undefined });
       return answer;
     } catch (fallbackError) {
-      // A fallback that gives up throws what it was given: an error that holds itself is no information.
-      if (error instanceof Error && fallbackError !== error) Reflect.set(error, "fallbackError", fallbackError);
+      if (fallbackError === error) throw error;
+      if (error instanceof Error) Reflect.set(error, "fallbackError", fallbackError);
       tell({ type: "failed", error, fallbackError });
       throw error;
     }

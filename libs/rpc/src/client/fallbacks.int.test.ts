@@ -46,7 +46,7 @@ for (const kind of ["unavailable", "exhausted", "timeout"] as const)
     assert.equal(end?.degraded, true);
     assert.ok(isAppError(end.error, "BROKEN"));
     assert.notEqual(end.code, "OK");
-    assert.deepEqual(events, [{ type: "fallback", path, state: "used", error: end.error }]);
+    assert.deepEqual(events, [{ type: "fallback", path, state: "used", error: end.error, fallbackError: undefined }]);
   });
 
 for (const kind of ["invalid", "missing", "precondition", "forbidden", "internal", "cancelled"] as const)
@@ -81,16 +81,25 @@ test("what the client itself holds back has a fallback too, and so has what a la
   assert.equal((await refusing.client.echo({})).parcel?.name, "stale");
 });
 
-test("a fallback that has no answer, or fails itself, leaves the call's own failure", async (t) => {
+test("a fallback that has no answer, or fails itself, leaves the call's own failure; why it fails is told", async (t) => {
   const without = await start(t, "unavailable", { echo: () => undefined });
   await assert.rejects(without.client.echo({}), (error) => isAppError(error, "BROKEN"));
   assert.deepEqual([without.events, without.ends[0]?.degraded], [[], false]);
-  const failing = await start(t, "unavailable", { echo: () => Promise.reject(new Error("no cache")) });
+  const fallbackError = new Error("no cache");
+  const failing = await start(t, "unavailable", { echo: () => Promise.reject(fallbackError) });
   await assert.rejects(failing.client.echo({}), (error) => isAppError(error, "BROKEN"));
-  assert.deepEqual(
-    failing.events.map((event) => event.type === "fallback" && event.state),
-    ["failed"],
-  );
+  const [{ error } = {}] = failing.ends;
+  assert.deepEqual(failing.events, [{ type: "fallback", path, state: "failed", error, fallbackError }]);
+  assert.equal(Reflect.get(error ?? {}, "fallbackError"), fallbackError);
+  const senseless = await start(t, "unavailable", {
+    echo: () => ({
+      get parcel(): never {
+        throw new TypeError("it can be no message");
+      },
+    }),
+  });
+  await assert.rejects(senseless.client.echo({}), (error) => isAppError(error, "BROKEN"));
+  assert.deepEqual([senseless.events.length, senseless.ends[0]?.degraded], [1, false]);
 });
 
 test("fallbacks are typed by their methods", () => {

@@ -1,6 +1,6 @@
 import { create, type DescMethodUnary, type DescService, type MessageInitShape } from "@bufbuild/protobuf";
 import type { AppError } from "@shoal/kernel";
-import { isDependencyFailure } from "@shoal/resilience";
+import { withFallback } from "@shoal/resilience";
 import type { Init } from "../codec.ts";
 import { tell } from "../tell.ts";
 import type { ClientCall, ClientContext } from "./client-call.ts";
@@ -32,7 +32,7 @@ export function requireFallbacks(service: DescService, fallbacks: object): void 
 
 /**
  * Runs calls through their layers, and has the fallback of their method answer where they fail. A fallback that fails too
- * changes nothing: the call has failed as it has.
+ * changes nothing: the call has failed as it has. See {@link withFallback}.
  */
 export function fallingBack(
   layers: (context: ClientContext) => Promise<void>,
@@ -43,30 +43,24 @@ export function fallingBack(
   return (context) => {
     const fallback = known.get(context.method.localName);
     if (fallback === undefined) return layers(context);
-    return layers(context).catch((error) => fallBack(context as ClientCall, fallback, error, onEvent));
+    const { path } = context;
+    return withFallback(
+      () => layers(context),
+      (error) => fallBack(context as ClientCall, fallback, error),
+      { onEvent: ({ type: state, ...errors }) => tell(onEvent, { type: "fallback", path, state, ...errors }) },
+    );
   };
 }
 
-async function fallBack(
-  call: ClientCall,
-  fallback: Fallback,
-  error: unknown,
-  onEvent: OnResilienceEvent | undefined,
-): Promise<void> {
-  const { path, input, method } = call;
-  if (!isDependencyFailure(error) || !("request" in input)) throw error;
-  const event = { type: "fallback", path, error } as const;
-  let answer: Init | undefined;
-  try {
-    answer = await fallback(input.request, error as AppError);
-  } catch {
-    tell(onEvent, { ...event, state: "failed" });
-    throw error;
-  }
+/** Throws `error` where there is no answer. */
+async function fallBack(call: ClientCall, fallback: Fallback, error: unknown): Promise<void> {
+  const { input, method } = call;
+  if (!("request" in input)) throw error;
+  const answer = await fallback(input.request, error as AppError);
   if (answer === undefined) throw error;
+  const received = create(method.output, answer);
   // A layer may have given up a call that still runs.
   call.leave();
-  call.received = create(method.output, answer);
+  call.received = received;
   call.degradedBy = error as AppError;
-  tell(onEvent, { ...event, state: "used" });
 }

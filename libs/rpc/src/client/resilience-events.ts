@@ -28,7 +28,14 @@ export type ResilienceEvent =
   /** The calls of an instance fail while those of others do not: it is left out, for longer each time; or it is back. */
   | { readonly type: "ejection"; readonly instance: string; readonly state: "ejected" | "restored" }
   /** A call has failed with `error`, and what the client makes of that in place of an answer stands in, or has failed too. */
-  | { readonly type: "fallback"; readonly path: string; readonly state: "used" | "failed"; readonly error: unknown };
+  | {
+      readonly type: "fallback";
+      readonly path: string;
+      readonly state: "used" | "failed";
+      readonly error: unknown;
+      /** What the fallback itself has failed with; `undefined` when it has not. */
+      readonly fallbackError?: unknown;
+    };
 
 /** Told at once. Must not throw. */
 export type OnResilienceEvent = (event: ResilienceEvent) => void;
