@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { createClient } from "./client/client.ts";
 import { LivePolicies, livePolicies } from "./live-policies.ts";
+import { createServer } from "./server/server.ts";
 
 const get = "/shoal.user.v1.UserService/GetUser";
 const list = "/shoal.user.v1.UserService/ListUsers";
@@ -58,4 +60,14 @@ test("whoever has closed its table hears of no change and hinders none", () => {
   policies.replace({ [get]: { timeoutMs: 1 } });
   assert.equal(table.policies.get(get)?.current.timeoutMs, 5_000);
   assert.equal(livePolicies(policies), policies);
+});
+
+test("a client or server that could not be made hinders no change", () => {
+  const policies = new LivePolicies();
+  const tls = { caFile: "/there/is/no/such/file" };
+  assert.throws(() => createClient(UserService, { address: "localhost:1", policies, tls }), /no such file/);
+  const services = [{ service: UserService, handlers: {} }];
+  assert.throws(() => createServer({ services, errorDomain: "shoal.test", policies }), /no handler for CreateUser/);
+  // Larger than any that began could take.
+  policies.replace({ [get]: { maxRequestBytes: 2 ** 25, maxResponseBytes: 2 ** 25 } });
 });

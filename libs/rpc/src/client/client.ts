@@ -168,10 +168,13 @@ export function createClient<S extends DescService>(
       : new Bulkhead({ ...defaultClientOptions.bulkhead, ...all.bulkhead, name: all.address });
   const balancing = balancingOf(service, all);
   let maxResponseBytes: number | undefined;
+  // Given back at once where the rest cannot be made: who is not there must hinder no change of the policies.
+  using onFailure = new DisposableStack();
   const { policies, close } = livePolicies(all.policies).use([service], (changed) => {
     maxResponseBytes = requireWithin(changed, "maxResponseBytes", maxResponseBytes);
     requireBreakers(changed);
   });
+  onFailure.defer(close);
   const secure = all.tls === undefined ? credentials.createInsecure() : clientCredentials(all.tls);
   const channel = new Channel(all.address, new ConnectTimeoutCredentials(secure, all.connectTimeoutMs), {
     // It says nothing of attempts, which the client makes itself: grpc-js repeats only what no server has seen.
@@ -189,6 +192,7 @@ export function createClient<S extends DescService>(
     ...balancing.channelOptions,
     ...all.channelOptions,
   });
+  onFailure.defer(() => channel.close());
   const core: ClientCore = {
     channel,
     isBalanced: balancing.isBalanced,
@@ -209,11 +213,8 @@ export function createClient<S extends DescService>(
     const breakers = new MethodBreakers(path, onResilienceEvent);
     return [method.localName, caller(method, policy, breakers, run, canCompress, balancing)];
   });
-  const dispose = () => {
-    close();
-    channel.close();
-  };
-  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: dispose };
+  const held = onFailure.move();
+  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => held.dispose() };
   return client as unknown as Client<S>;
 }
 

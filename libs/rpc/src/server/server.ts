@@ -98,6 +98,8 @@ export function createServer(options: ServerOptions): RpcServer {
   const implementations = [...all.services, ...ownServices];
   const guarded = all.identify === undefined ? implementations : ownServices;
   let maxRequestBytes: number | undefined;
+  // Given back at once where the rest cannot be made: who is not there must hinder no change of the policies.
+  using onFailure = new DisposableStack();
   const table = livePolicies(all.policies).use(
     implementations.map(({ service }) => service),
     (policies) => {
@@ -106,6 +108,7 @@ export function createServer(options: ServerOptions): RpcServer {
       maxRequestBytes = requireWithin(policies, "maxRequestBytes", maxRequestBytes);
     },
   );
+  onFailure.defer(table.close);
 
   const draining = new AbortController();
   const running = new Set<ServedCall>();
@@ -185,6 +188,7 @@ export function createServer(options: ServerOptions): RpcServer {
     await within(forceMs, ended);
   };
 
+  onFailure.move();
   return {
     listen: async (address) => {
       const bound = drained === undefined ? listen(server, address) : Promise.reject(listenedTooLate());
