@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
-import { isAppError } from "@shoal/kernel";
+import { createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
 import { Bulkhead, type BulkheadOptions, type Release } from "./bulkhead.ts";
 
 const clockAndBulkhead = (options: Omit<BulkheadOptions, "name">) => {
   const clock = new VirtualClock(0);
-  return { clock, bulkhead: new Bulkhead({ ...options, name: "inventory", timers: clock }) };
+  return { clock, bulkhead: new Bulkhead({ ...options, name: "inventory", clock, timers: clock }) };
 };
 
 const full = (error: unknown) =>
@@ -84,6 +84,55 @@ test("one whose signal has aborted does not enter, even where there is a place",
   const { bulkhead } = clockAndBulkhead({ maxCalls: 1 });
   await assert.rejects(bulkhead.enter({ signal: AbortSignal.abort(new Error("late")) }), /late/);
   assert.equal(bulkhead.inside, 0);
+});
+
+test("one waits no longer than the call that is being served, unless it says so", async () => {
+  const { clock, bulkhead } = clockAndBulkhead({ maxCalls: 1, maxWaiting: 9 });
+  const release = entered(bulkhead);
+  const call = new AbortController();
+  const own = new AbortController();
+  const inCall = <T>(work: () => T) =>
+    runWithContext(createContext({ requestId: "the call", signal: call.signal, deadline: clock.now() + 50 }), work);
+  const ends = (wait: Promise<Release>) =>
+    wait.then(
+      (leave) => {
+        leave();
+        return "inside";
+      },
+      (error: unknown) => (full(error) ? "full" : error),
+    );
+  const early = inCall(() => [
+    ends(bulkhead.enter({ signal: own.signal })),
+    ends(bulkhead.enter()),
+    ends(bulkhead.enter({ signal: call.signal })),
+    ends(bulkhead.enter({ signal: null })),
+  ]);
+  own.abort("its own");
+  assert.equal(await early[0], "its own");
+  await clock.advance(10);
+  assert.equal(bulkhead.waiting, 3);
+  call.abort("the caller has gone");
+  assert.deepEqual(await Promise.all([early[1], early[2]]), ["the caller has gone", "the caller has gone"]);
+  await assert.rejects(
+    inCall(() => bulkhead.enter()),
+    (reason) => reason === "the caller has gone",
+  );
+  for (const { signal } of [call, own]) assert.equal(getEventListeners(signal, "abort").length, 0);
+  release();
+  assert.equal(await early[3], "inside");
+
+  entered(bulkhead);
+  const context = createContext({ requestId: "a call with a deadline", deadline: clock.now() + 50 });
+  const late = runWithContext(context, () => [ends(bulkhead.enter()), ends(bulkhead.enter({ signal: null }))]);
+  await clock.advance(50);
+  assert.equal(bulkhead.waiting, 1);
+  assert.equal(await late[0], "full");
+  await assert.rejects(
+    runWithContext(context, () => bulkhead.enter()),
+    full,
+  );
+  await clock.advance(50);
+  assert.deepEqual([await late[1], bulkhead.waiting, clock.pending], ["full", 0, 0]);
 });
 
 test("run gives the place back, also where the work fails", async () => {

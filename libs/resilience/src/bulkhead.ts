@@ -1,5 +1,6 @@
-import { maxDelayMs, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { type Clock, maxDelayMs, requireInteger, systemClock, systemTimers, type Timers } from "@shoal/kernel";
 import { bulkheadFull } from "./bulkhead-full.ts";
+import { waitingCall } from "./waiting-call.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
 /** How much a {@link Bulkhead} lets in. */
@@ -12,7 +13,9 @@ export interface BulkheadOptions {
   readonly maxWaiting?: number;
   /** How long one waits at most, 1 to 2,147,483,647 milliseconds. Default: 100 ms. */
   readonly maxWaitMs?: number;
-  /** Default: the machine's. */
+  /** What callers' deadlines are measured by. Default: the machine's clock. */
+  readonly clock?: Clock;
+  /** Everything else about time. Default: the machine's timers. */
   readonly timers?: Timers;
 }
 
@@ -20,13 +23,18 @@ export interface BulkheadOptions {
 export const defaultBulkheadOptions = Object.freeze({
   maxWaiting: 0,
   maxWaitMs: 100,
+  clock: systemClock,
   timers: systemTimers,
 } satisfies Partial<BulkheadOptions>);
 
 /** How one caller waits for a place. */
 export interface EnterOptions {
-  /** Ends the wait when it aborts. */
-  readonly signal?: AbortSignal | undefined;
+  /**
+   * Ends the wait, with its reason, when it aborts. Default: none. The signal of the call that is being served
+   * (`CallContext`) ends the wait too, and so does the call's deadline; `null` says that they do not, for work that must go
+   * on when the caller has gone.
+   */
+  readonly signal?: AbortSignal | null | undefined;
   /** How long it is ready to wait, in milliseconds; can only shorten `maxWaitMs`. */
   readonly timeoutMs?: number;
 }
@@ -47,6 +55,7 @@ interface Waiting {
  */
 export class Bulkhead {
   readonly #name: string;
+  readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #line = new WaitingLine<Waiting, Release>(({ cancelTimer }) => cancelTimer());
   #maxCalls: number;
@@ -56,9 +65,10 @@ export class Bulkhead {
 
   /** Throws a `RangeError` for options out of range. */
   constructor(options: BulkheadOptions) {
-    const { name, maxCalls, maxWaiting, maxWaitMs, timers } = { ...defaultBulkheadOptions, ...options };
+    const { name, maxCalls, maxWaiting, maxWaitMs, clock, timers } = { ...defaultBulkheadOptions, ...options };
     check(maxCalls, maxWaiting, maxWaitMs);
     this.#name = name;
+    this.#clock = clock;
     this.#timers = timers;
     this.#maxCalls = maxCalls;
     this.#maxWaiting = maxWaiting;
@@ -82,17 +92,17 @@ export class Bulkhead {
 
   /**
    * A place, after a wait where none is free. The caller must call what it gets when it is done. Rejects with
-   * {@link bulkheadFull} when too many wait or the wait is over, and with the signal's reason when that aborts.
+   * {@link bulkheadFull} when too many wait or the wait is over, and with the reason of a signal that aborts, or has aborted.
    */
   async enter({ signal, timeoutMs = this.#maxWaitMs }: EnterOptions = {}): Promise<Release> {
-    signal?.throwIfAborted();
+    const call = waitingCall(signal);
     const release = this.tryEnter();
     if (release !== undefined) return release;
-    if (this.#line.size >= this.#maxWaiting || !(timeoutMs > 0)) throw this.#full();
-    const cancelTimer = this.#timers.after(Math.min(timeoutMs, this.#maxWaitMs), () => {
-      this.#line.refuse(waiter, this.#full());
-    });
-    const waiter = this.#line.join({ cancelTimer }, signal);
+    const leftMs = call === undefined ? Number.POSITIVE_INFINITY : call.deadline - this.#clock.now();
+    const waitMs = Math.min(timeoutMs, this.#maxWaitMs, leftMs);
+    if (this.#line.size >= this.#maxWaiting || !(waitMs > 0)) throw this.#full();
+    const cancelTimer = this.#timers.after(waitMs, () => this.#line.refuse(waiter, this.#full()));
+    const waiter = this.#line.join({ cancelTimer }, signal, call?.signal);
     return await waiter.turn;
   }
 

@@ -11,13 +11,13 @@ export interface Waiter<T, R> {
 interface Place<T, R> extends Waiter<T, R>, Linked<Place<T, R>> {
   readonly resolve: (value: R) => void;
   readonly reject: (error: unknown) => void;
-  /** Takes its listener from its signal. */
+  /** Takes its listeners from its signals. */
   disarm(): void;
 }
 
 /**
  * Those who wait, in the order in which they came. Each leaves in constant time, wherever it stands: served, refused, or
- * when its signal aborts. No listener is left behind.
+ * when a signal of its own aborts. No listener is left behind.
  */
 export class WaitingLine<T, R> {
   readonly #left: (item: T) => void;
@@ -38,15 +38,24 @@ export class WaitingLine<T, R> {
     return this.#places.first;
   }
 
-  /** Waits at the end until served or refused, or until `signal` aborts: then its turn rejects with the signal's reason. */
-  join(item: T, signal?: AbortSignal): Waiter<T, R> {
+  /**
+   * Waits at the end until served or refused, or until a signal aborts: then its turn rejects with the signal's reason. The
+   * two may be the same.
+   */
+  join(item: T, signal?: AbortSignal | null, callSignal?: AbortSignal): Waiter<T, R> {
     const { promise: turn, resolve, reject } = Promise.withResolvers<R>();
-    const abort = () => this.refuse(place, signal?.reason);
-    const disarm = () => signal?.removeEventListener("abort", abort);
+    const abort = () => this.refuse(place, (signal?.aborted === true ? signal : callSignal)?.reason);
+    const disarm = () => {
+      signal?.removeEventListener("abort", abort);
+      callSignal?.removeEventListener("abort", abort);
+    };
     const place: Place<T, R> = { item, turn, resolve, reject, disarm, previous: undefined, next: undefined };
     this.#places.push(place);
-    if (signal?.aborted === true) abort();
-    else signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted === true || callSignal?.aborted === true) abort();
+    else {
+      signal?.addEventListener("abort", abort);
+      callSignal?.addEventListener("abort", abort);
+    }
     return place;
   }
 

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { test } from "node:test";
-import { isAppError } from "@shoal/kernel";
+import { createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
 import fc from "fast-check";
 import { LeakyBucket, type LeakyBucketOptions } from "./leaky-bucket.ts";
 
 const clockAndBucket = (options: LeakyBucketOptions) => {
   const clock = new VirtualClock(0);
-  return { clock, bucket: new LeakyBucket({ ...options, timers: clock }) };
+  return { clock, bucket: new LeakyBucket({ ...options, clock, timers: clock }) };
 };
 
 const refusedFor = (retryAfterMs: number) => (error: unknown) =>
@@ -132,6 +132,27 @@ test("one whose signal has aborted does not go on, even where its turn is now", 
   const { bucket } = clockAndBucket({ perSecond: 10 });
   await assert.rejects(bucket.acquire({ signal: AbortSignal.abort(new Error("late")) }), /late/);
   assert.equal(bucket.tryAcquire(), 0);
+});
+
+test("one waits no longer than the call that is being served, unless it says so", async () => {
+  const { clock, bucket } = clockAndBucket({ perSecond: 10 });
+  const call = new AbortController();
+  const context = createContext({ requestId: "the call", signal: call.signal, deadline: clock.now() + 250 });
+  await runWithContext(context, async () => {
+    await bucket.acquire();
+    const first = bucket.acquire();
+    const goesOn = bucket.acquire({ signal: null });
+    // Its turn would come after the deadline.
+    await assert.rejects(bucket.acquire({ timeoutMs: 10_000 }), refusedFor(50));
+    assert.equal(bucket.waiting, 2);
+    call.abort(new Error("the caller has gone"));
+    await assert.rejects(first, /the caller has gone/);
+    await assert.rejects(bucket.acquire(), /the caller has gone/);
+    assert.equal(getEventListeners(call.signal, "abort").length, 0);
+    await clock.advance(100);
+    await goesOn;
+  });
+  assert.deepEqual([bucket.waiting, clock.pending], [0, 0]);
 });
 
 test("nobody who asks without waiting overtakes those who wait", async () => {

@@ -1,4 +1,5 @@
-import { maxDelayMs, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
+import { type Clock, maxDelayMs, requireInteger, systemClock, systemTimers, type Timers } from "@shoal/kernel";
+import { waitingCall } from "../waiting-call.ts";
 import { WaitingLine } from "../waiting-line.ts";
 import { rateLimited } from "./rate-limited.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
@@ -14,7 +15,9 @@ export interface LeakyBucketOptions {
   readonly maxWaiting?: number;
   /** How long one waits at most, unless it says otherwise: in milliseconds from 0. Default: 1 s. */
   readonly maxWaitMs?: number;
-  /** Default: the machine's. */
+  /** What callers' deadlines are measured by. Default: the machine's clock. */
+  readonly clock?: Clock;
+  /** Everything else about time. Default: the machine's timers. */
   readonly timers?: Timers;
 }
 
@@ -23,6 +26,7 @@ export const defaultLeakyBucketOptions = Object.freeze({
   name: "calls",
   maxWaiting: 1_000,
   maxWaitMs: 1_000,
+  clock: systemClock,
   timers: systemTimers,
 } satisfies Partial<LeakyBucketOptions>);
 
@@ -30,8 +34,12 @@ export const defaultLeakyBucketOptions = Object.freeze({
 export interface TurnOptions {
   /** How much it takes, above 0: the next one's turn comes so much later. Default: 1. */
   readonly cost?: number;
-  /** Ends the wait when it aborts. */
-  readonly signal?: AbortSignal | undefined;
+  /**
+   * Ends the wait, with its reason, when it aborts. Default: none. The signal of the call that is being served
+   * (`CallContext`) ends the wait too, and so does the call's deadline; `null` says that they do not, for work that must go
+   * on when the caller has gone.
+   */
+  readonly signal?: AbortSignal | null | undefined;
   /** How long it is ready to wait, in milliseconds from 0. Default: `maxWaitMs`. */
   readonly timeoutMs?: number;
 }
@@ -56,6 +64,7 @@ const catchUpMs = 10;
  */
 export class LeakyBucket implements RateLimiter {
   readonly #name: string;
+  readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #line = new WaitingLine<Turn, void>((turn) => this.#left(turn));
   #perSecond: number;
@@ -70,9 +79,10 @@ export class LeakyBucket implements RateLimiter {
 
   /** Throws a `RangeError` for options out of range. */
   constructor(options: LeakyBucketOptions) {
-    const { name, perSecond, maxWaiting, maxWaitMs, timers } = { ...defaultLeakyBucketOptions, ...options };
+    const { name, perSecond, maxWaiting, maxWaitMs, clock, timers } = { ...defaultLeakyBucketOptions, ...options };
     check(perSecond, maxWaiting, maxWaitMs);
     this.#name = name;
+    this.#clock = clock;
     this.#timers = timers;
     this.#perSecond = perSecond;
     this.#intervalMs = 1_000 / perSecond;
@@ -98,18 +108,20 @@ export class LeakyBucket implements RateLimiter {
 
   /**
    * Waits for its turn. Rejects at once with {@link rateLimited}, and takes nothing, where too many wait or its turn would
-   * come later than it is ready to wait; with the signal's reason when that aborts; with a `RangeError` for a cost that is
-   * not above 0. Whoever leaves makes the others' turns come sooner.
+   * come later than it is ready to wait; with the reason of a signal that aborts, or has aborted; with a `RangeError` for a
+   * cost that is not above 0. Whoever leaves makes the others' turns come sooner.
    */
   async acquire({ cost = 1, signal, timeoutMs = this.#maxWaitMs }: TurnOptions = {}): Promise<void> {
-    signal?.throwIfAborted();
+    const call = waitingCall(signal);
     if (this.tryAcquire(cost) === 0) return;
+    const leftMs = call === undefined ? Number.POSITIVE_INFINITY : Math.max(0, call.deadline - this.#clock.now());
+    const patienceMs = Math.min(timeoutMs, leftMs);
     const now = this.#timers.now();
     const waitMs = this.#waitMs(now);
     if (this.#line.size >= this.#maxWaiting) throw rateLimited(this.#name, Math.max(1, this.#turnAt - now));
-    if (!(waitMs <= timeoutMs)) throw rateLimited(this.#name, waitMs - timeoutMs);
+    if (!(waitMs <= patienceMs)) throw rateLimited(this.#name, waitMs - patienceMs);
     this.#waitingCost += cost;
-    const { turn } = this.#line.join({ cost, until: now + timeoutMs }, signal);
+    const { turn } = this.#line.join({ cost, until: now + patienceMs }, signal, call?.signal);
     this.#arm(now);
     await turn;
   }
