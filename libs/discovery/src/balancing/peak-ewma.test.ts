@@ -36,6 +36,22 @@ test("what was slow once is forgotten soon, what was so again and again is not; 
   assert.ok(again.read(1_200, 10) < 20);
 });
 
+test("one slow call is remembered for an eighth of the time, and for twice as long with each further one in a row", () => {
+  for (const [calls, memory] of [
+    [1, 1 / 8],
+    [2, 1 / 4],
+    [3, 1 / 2],
+    [4, 1],
+    [5, 1],
+  ] as const) {
+    const latency = new PeakEwma(1_000);
+    for (let call = 1; call <= calls; call += 1) latency.observe(100, call * 100, 10);
+    const remembered = 5 + 95 * Math.exp(-100 / (1_000 * memory));
+    const expected = latency.read(calls * 100 + 100, 10);
+    assert.ok(Math.abs(expected - remembered) < 1e-9, `${calls} calls: ${expected}, not ${remembered}`);
+  }
+});
+
 test("drifts towards half of what is typical while nothing is heard, from above and from below", () => {
   const slow = slowAllAlong(1_000);
   const fast = new PeakEwma(8_000);

@@ -4,14 +4,15 @@ const hope = 0.5;
 /** From how many times what is typical on a call was slow; below that it may as well be chance. */
 const slowFrom = 2;
 
-/** What part of the memory one slow call is remembered for; with each further one in a row it is twice as long. */
+/** What part of the memory one call is remembered for, slow or not; with each further slow one in a row it is twice as long. */
 const firstMemory = 1 / 8;
 
 /**
  * How long calls take, in milliseconds, from what they took: a mean in which older ones count less and less, by
  * `exp(-age / decayMs)`, but which jumps at once to any duration above it. So it learns of trouble from one call, and
- * forgets it slowly: the more slowly, the more often in a row calls were slow, for once may be chance. While nothing is heard it drifts towards half of what is typical of the others: what it knew is out
- * of date, and without some hope nobody would ever look whether an endpoint that was slow still is.
+ * forgets it slowly: the more slowly, the more often in a row calls were slow, for once may be chance. While nothing is
+ * heard it drifts towards half of what is typical of the others: what it knew is out of date, and without some hope nobody
+ * would ever look whether an endpoint that was slow still is.
  *
  * After the peak EWMA of Finagle's load balancer (Twitter), which drifts towards 0 instead.
  */
@@ -47,7 +48,7 @@ export class PeakEwma {
   }
 
   #weightAt(now: number): number {
-    const memory = Math.min(1, firstMemory * 2 ** this.#strikes);
+    const memory = Math.min(1, firstMemory * 2 ** Math.max(0, this.#strikes - 1));
     return Math.exp((this.#at - now) / (this.#decayMs * memory));
   }
 }
