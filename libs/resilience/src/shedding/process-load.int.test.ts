@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "@shoal/testkit";
+import type { CgroupCpu } from "./cgroup-cpu.ts";
 import { type ProcessLoad, ProcessLoadWatch } from "./process-load.ts";
 
 const intervalMs = 50;
@@ -79,6 +80,66 @@ test("looks at every turn of an event loop whose turns last longer than the inte
   assert.ok(delays.length >= 10, `${delays.length} looks in twenty turns`);
   for (const delayMs of delays.slice(3)) assert.ok(delayMs >= 20, `not late after ${delays}`);
 });
+
+/** A watch of a process whose control group says what `read` answers, and what it is asked for. */
+function watchOf(t: TestContext, read: () => CgroupCpu | undefined) {
+  const seen = { looks: 0, reads: 0, tooMuch: 0 };
+  const watch = new ProcessLoadWatch(
+    {
+      intervalMs: 10,
+      maxEventLoopDelayMs: 60_000,
+      onLoad: (_, isTooMuch) => {
+        seen.looks += 1;
+        if (isTooMuch) seen.tooMuch += 1;
+      },
+    },
+    async () => {
+      seen.reads += 1;
+      return read();
+    },
+  );
+  t.after(() => watch.stop());
+  const looksMore = async (looks: number) => {
+    const before = seen.looks;
+    while (seen.looks < before + looks) await sleep(5);
+  };
+  return { watch, seen, looksMore };
+}
+
+test("what a control group with a limit has used is read at each look, after a read that failed too", async (t) => {
+  const cpus = 0.5;
+  const { watch, seen, looksMore } = watchOf(t, () =>
+    seen.reads === 3 ? undefined : { usedMs: performance.now() * cpus, cpus },
+  );
+  await looksMore(10);
+  assert.ok(seen.reads >= 9, `${seen.reads} reads`);
+  assert.ok(watch.load.cpuUtilization > 0.9 && watch.load.cpuUtilization < 1.1, String(watch.load.cpuUtilization));
+  assert.ok(seen.tooMuch > 0);
+});
+
+for (const [what, unlimited] of [
+  ["without a limit", { usedMs: 0, cpus: Number.POSITIVE_INFINITY }],
+  ["that cannot be read", undefined],
+] as const)
+  test(`a control group ${what} is asked once a minute whether it has one`, async (t) => {
+    const now = performance.now.bind(performance);
+    let skippedMs = 0;
+    t.mock.method(performance, "now", () => now() + skippedMs);
+    let cpu: CgroupCpu | undefined = unlimited;
+    const { watch, seen, looksMore } = watchOf(t, () => cpu);
+    await looksMore(10);
+    assert.deepEqual([seen.reads, watch.load.cpuUtilization], [1, 0]);
+    skippedMs += 60_000;
+    await looksMore(10);
+    assert.deepEqual([seen.reads, watch.load.cpuUtilization], [2, 0]);
+
+    // What it used when it had no limit does not count.
+    cpu = { usedMs: 1e9, cpus: 1 };
+    skippedMs += 60_000;
+    await looksMore(10);
+    assert.ok(seen.reads >= 9, `${seen.reads} reads`);
+    assert.deepEqual([seen.tooMuch, watch.load.cpuUtilization], [0, 0]);
+  });
 
 test("tells nothing once it is stopped, however often that is said", async () => {
   let looks = 0;

@@ -9,8 +9,9 @@ export interface ProcessLoad {
   /** What part of the time the event loop had something to do, 0 to 1. */
   readonly eventLoopUtilization: number;
   /**
-   * What part of the CPU time that its control group may use it has used, 0 to 1 and a little more; 0 without a limit. As far
-   * as has been read: in a busy process this may be the figure of an earlier interval.
+   * What part of the CPU time that its control group may use it has used, 0 to 1 and a little more; 0 without a limit, which
+   * is seen within a minute where it is set later. As far as has been read: in a busy process this may be the figure of an
+   * earlier interval.
    */
   readonly cpuUtilization: number;
 }
@@ -40,24 +41,33 @@ export const defaultProcessLoadOptions = Object.freeze({
 /** How exactly the delay is measured, in milliseconds. */
 const resolutionMs = 10;
 
+/** How often a control group without a limit is asked whether it has been given one, in milliseconds. */
+const limitIntervalMs = 60_000;
+
 const nanosPerMs = 1e6;
 
 /** Watches how busy this process is. States: watching → stopped. It does not keep the process; the caller stops it. */
 export class ProcessLoadWatch {
   readonly #options: ProcessLoadOptions;
+  readonly #read: () => Promise<CgroupCpu | undefined>;
   readonly #delays: ReturnType<typeof monitorEventLoopDelay>;
   readonly #timer: NodeJS.Timeout;
   #utilization = performance.eventLoopUtilization();
   #cpu: { readonly at: number; readonly used: CgroupCpu } | undefined;
   #delayMs = 0;
   #isReadingCpu = false;
+  #readCpuAt = 0;
   #cpuUtilization = 0;
   #load: ProcessLoad = { eventLoopDelayMs: 0, eventLoopUtilization: 0, cpuUtilization: 0 };
 
-  /** Throws a `RangeError` for options out of range. */
-  constructor(options: Partial<ProcessLoadOptions> & Pick<ProcessLoadOptions, "onLoad">) {
+  /** Throws a `RangeError` for options out of range. `readCpu` tells of the control group; default: what the machine says. */
+  constructor(
+    options: Partial<ProcessLoadOptions> & Pick<ProcessLoadOptions, "onLoad">,
+    readCpu: () => Promise<CgroupCpu | undefined> = readCgroupCpu,
+  ) {
     this.#options = { ...defaultProcessLoadOptions, ...options };
     requireOptions(this.#options);
+    this.#read = readCpu;
     this.#delays = monitorEventLoopDelay({ resolution: resolutionMs });
     this.#delays.enable();
     this.#timer = setInterval(() => this.#look(), this.#options.intervalMs).unref();
@@ -97,12 +107,16 @@ export class ProcessLoadWatch {
   }
 
   async #readCpu(): Promise<void> {
-    if (this.#isReadingCpu) return;
+    if (this.#isReadingCpu || performance.now() < this.#readCpuAt) return;
     this.#isReadingCpu = true;
-    const used = await readCgroupCpu();
+    const read = await this.#read();
     this.#isReadingCpu = false;
     const at = performance.now();
     const before = this.#cpu;
+    // Without a limit there is nothing to tell of.
+    const used = read !== undefined && read.cpus < Number.POSITIVE_INFINITY ? read : undefined;
+    // One read that fails says nothing of a limit that was there a moment ago.
+    if (used === undefined && before === undefined) this.#readCpuAt = at + limitIntervalMs;
     this.#cpu = used && { at, used };
     this.#cpuUtilization =
       used === undefined || before === undefined
