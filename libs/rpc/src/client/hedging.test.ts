@@ -111,6 +111,17 @@ test("a failed attempt that took its token when it was begun takes no second one
   assert.equal(call.budget.tokens, tokens - 1);
 });
 
+test("what follows a hedge that has failed takes a token of its own: that of the hedge is spent", async () => {
+  const call = fakeCall();
+  const hedging = begun(call);
+  await call.time.advance(100);
+  const { tokens } = call.budget;
+  hedging.failed(call.fails({ isPaid: true }));
+  await call.time.advance(0);
+  assert.deepEqual(call.paid, [false, true, true]);
+  assert.equal(call.budget.tokens, tokens - 1);
+});
+
 test("without budget a failure is not followed by an attempt, and ends the call when nothing else is under way", async () => {
   const call = fakeCall();
   const hedging = begun(call);

@@ -35,7 +35,7 @@ export class Hedging implements FurtherAttempts {
     if (isFatal) return false;
     const waitMs = pushbackMs ?? retryAfterMs;
     if (forbidden || !(clock.now() + waitMs < deadline)) this.stop();
-    else if (!this.#isStopped && begun < this.#policy.maxAttempts) this.#arm(waitMs, () => this.#follow(code));
+    else if (!this.#isStopped && begun < this.#policy.maxAttempts) this.#arm(waitMs, () => this.#follow(code, isPaid));
     return this.#disarm !== undefined || this.#call.live > 0;
   }
 
@@ -54,12 +54,12 @@ export class Hedging implements FurtherAttempts {
     } else tell(onEvent, { type: "refused", path, by: "retry-budget" });
   }
 
-  /** An attempt has failed, and has paid for this one. */
-  #follow(code: string): void {
+  /** An attempt has failed, and that has paid for this one, unless its token was for itself. */
+  #follow(code: string, wasPaid: boolean): void {
     const { budget, path, onEvent, begun, live } = this.#call;
-    if (budget.allows) {
+    if (wasPaid ? budget.tryHedge() : budget.allows) {
       tell(onEvent, { type: "retry", path, attempt: begun + 1, code, waitMs: 0 });
-      this.#begin(false);
+      this.#begin(wasPaid);
     } else {
       tell(onEvent, { type: "refused", path, by: "retry-budget" });
       if (live === 0) this.#call.giveUp();

@@ -222,7 +222,7 @@ test("a response that the client finds too large is final for its own callers, w
 
 test("a client that is disposed of in a pause makes no further attempt", async (t) => {
   const server = await startRawServer(t, () => unavailable);
-  const retry = { ...quick, initialBackoffMs: 100, maxBackoffMs: 100 };
+  const retry = { ...quick, initialBackoffMs: 2_000, maxBackoffMs: 2_000 };
   const client = createClient(EchoService, { address: `127.0.0.1:${server.port}`, policies: { [path]: { retry } } });
   const call = client.echoAgain({});
   call.catch(() => {});
@@ -407,7 +407,7 @@ test("hedging: what is only slow is not sent more than a tenth of its calls agai
   for (let n = 0; n < calls; n += 50) await Promise.all(Array.from({ length: 50 }, () => client.echoAgain({})));
   t.diagnostic(`${server.entered.length} attempts of ${calls} calls`);
   assert.ok(server.entered.length > calls, "some are hedged");
-  assert.ok(server.entered.length <= 1.1 * calls + 50, `${server.entered.length}`);
+  assert.ok(server.entered.length <= 1.1 * calls + 51, `${server.entered.length}`);
 });
 
 test("a server that wants to be left alone for longer than timers last is not asked again at once", async (t) => {
