@@ -2,12 +2,13 @@
 export interface RetryBudgetSettings {
   /**
    * Tokens at first and at most, above 0 to 1,000. Half of them are what may be spent in a burst, as when an instance dies
-   * with calls on it. Default: 50.
+   * with calls on it. Default: 100.
    */
   readonly maxTokens: number;
   /**
    * Tokens for each call that succeeds, above 0 to 1: the further attempts that there may be in the long run, as a share of
-   * the calls. Default: 0.05, which over three hops is 1.05³ = 1.16 times the calls at most.
+   * the calls. Default: 0.1. Of three hops that all retry the last one gets at most 1.1³ = 1.33 times the calls in the long
+   * run, where each of them fails by itself; when only the last one does, 1.1 times.
    */
   readonly tokenRatio: number;
 }
@@ -25,8 +26,8 @@ export interface RetryBudgetOptions extends Partial<RetryBudgetSettings> {
   readonly onEvent?: (event: RetryBudgetEvent) => void;
 }
 
-/** 50 tokens, and a twentieth of a token for a success. */
-export const defaultRetryBudgetOptions: RetryBudgetSettings = Object.freeze({ maxTokens: 50, tokenRatio: 0.05 });
+/** 100 tokens, and a tenth of a token for a success, as gRPC's own documents have it. */
+export const defaultRetryBudgetOptions: RetryBudgetSettings = Object.freeze({ maxTokens: 100, tokenRatio: 0.1 });
 
 /**
  * Keeps retries from making an outage worse: the throttling of gRPC's proposal A6. One for each callee, shared by all
@@ -38,7 +39,7 @@ export const defaultRetryBudgetOptions: RetryBudgetSettings = Object.freeze({ ma
  * - *exhausted*: none may be made. More than half → allowing
  *
  * So of `n` calls no more than `n × (1 + tokenRatio) + maxTokens / 2 + 1` attempts are made, whatever fails, and in an outage
- * just the calls themselves.
+ * that lasts just the calls themselves.
  */
 export class RetryBudget {
   readonly #maxTokens: number;

@@ -12,7 +12,13 @@ import type {
 import { Channel, type ChannelOptions, compressionAlgorithms, credentials, status } from "@grpc/grpc-js";
 import { Endpoint, type Registry } from "@shoal/discovery";
 import { requireInteger } from "@shoal/kernel";
-import { Bulkhead, type BulkheadOptions, RetryBudget, type RetryBudgetSettings } from "@shoal/resilience";
+import {
+  Bulkhead,
+  type BulkheadOptions,
+  defaultRetryBudgetOptions,
+  RetryBudget,
+  type RetryBudgetSettings,
+} from "@shoal/resilience";
 import { requireChannelOptions } from "../channel-options.ts";
 import { codeOf } from "../errors.ts";
 import { type LivePolicies, type LivePolicy, livePolicies } from "../live-policies.ts";
@@ -98,13 +104,13 @@ export interface ClientOptions {
 
 /**
  * No compression; 10,000 calls at once, of which none waits; a budget of 50 attempts at once besides the first ones, and of
- * one for each ten calls in the long run, as gRPC's own documents have it; a margin of 10 ms: enough to answer before the caller stops
- * waiting; 5 seconds to connect; connections that are silent for 30 seconds have 15 seconds to answer.
+ * one for each ten calls in the long run; a margin of 10 ms: enough to answer before the caller stops waiting; 5 seconds to
+ * connect; connections that are silent for 30 seconds have 15 seconds to answer.
  */
 export const defaultClientOptions = Object.freeze({
   middleware: Object.freeze([]),
   bulkhead: Object.freeze({ maxCalls: 10_000, maxWaiting: 0, maxWaitMs: 100 }),
-  retryBudget: Object.freeze({ maxTokens: 100, tokenRatio: 0.1 }),
+  retryBudget: defaultRetryBudgetOptions,
   compression: "none",
   marginMs: 10,
   connectTimeoutMs: 5_000,
@@ -158,7 +164,6 @@ export function createClient<S extends DescService>(
   const { fallbacks, onResilienceEvent } = options;
   if (fallbacks !== undefined) requireFallbacks(service, fallbacks);
   const budget = new RetryBudget({
-    ...defaultClientOptions.retryBudget,
     ...all.retryBudget,
     onEvent: ({ type, tokens }) => tell(onResilienceEvent, { type: "retry-budget", state: type, tokens }),
   });
