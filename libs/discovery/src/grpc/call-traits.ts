@@ -25,8 +25,8 @@ export interface BalancedCall extends CallTraits {
   /** The guard's leave for it; set by the pick, which ends it with the call unless it has been ended before. */
   permit: BreakerPermit | undefined;
   /**
-   * Set by the pick when the guard has refused all instances, and so the call: how long it is until one of them may be
-   * called, in milliseconds.
+   * Set by the pick when the guard has refused the call: for all instances, or for five that were asked one after the other.
+   * How long it is until one of those that refuse may be called, in milliseconds.
    */
   refusedForMs: number | undefined;
   /** Set by the pick when too many calls wait for room already: this one fails, and no instance has heard of it. */

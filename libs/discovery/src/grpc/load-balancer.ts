@@ -28,7 +28,10 @@ const recountMs = 20;
 /** How often it is asked, while calls wait for room, whether servers allow more of them now, in milliseconds. */
 const refreshMs = 100;
 
-/** How many instances more are asked for leave once one has refused; those that surely refuse are not asked. */
+/**
+ * How many instances more are asked for leave once one has refused; those that surely refuse are not asked. Bounded, for a
+ * pick must be quick however many instances there are.
+ */
 const maxRefusals = 4;
 
 /** What is supposed of a call of which nothing is noted. */
@@ -190,9 +193,10 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     return pick;
   }
 
+  /** Of those that have refused the call, and those that surely would have; nobody knows of those that were not asked. */
   #shortestRefusal({ guard }: BalancedCall, refusing: readonly Endpoint[]): number {
-    const ready = [...this.#endpoints.values()].filter((endpoint) => endpoint.ready);
-    return Math.min(...[...ready, ...refusing].map((endpoint) => guard?.closedForMs(endpoint) ?? 0));
+    const shut = [...this.#endpoints.values()].filter((endpoint) => endpoint.ready && !guard?.mayAdmit(endpoint));
+    return Math.min(...[...shut, ...refusing].map((endpoint) => guard?.closedForMs(endpoint) ?? 0));
   }
 
   #traitsOf(traits: CallTraits, metadata: Metadata): CallTraits {

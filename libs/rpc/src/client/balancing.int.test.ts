@@ -4,17 +4,24 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from "node
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Metadata } from "@grpc/grpc-js";
+import { credentials, Client as GrpcClient, Metadata } from "@grpc/grpc-js";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import {
+  type BalancedCall,
   balancingPolicies,
+  type CallGuard,
+  clientBalancing,
   createLocalRegistry,
   createLocalRegistryServer,
   defaultEjectionOptions,
+  type Endpoint,
   type Instance,
+  loadBalancingConfig,
   openRegistry,
   type Registry,
   type RegistryListener,
+  registerLoadBalancer,
+  setCallTraits,
 } from "@shoal/discovery";
 import { AppError, isAppError } from "@shoal/kernel";
 import { toGrpcStatus } from "../errors.ts";
@@ -353,6 +360,57 @@ test("a further attempt goes to where the call has been rather than wait for roo
   left.abort();
 });
 
+test("five instances at most are asked for a call, and it is told when the first comes back of those that refuse it", async (t) => {
+  const servers = await start(t, 8);
+  registerLoadBalancer();
+  const plain = new GrpcClient(addressesOf(servers), credentials.createInsecure(), {
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [loadBalancingConfig(clientBalancing({}))] }),
+  });
+  t.after(() => plain.close());
+  const known = new Set<Endpoint>();
+  /** One of those that surely refuse, which are not asked. */
+  let shut: Endpoint | undefined;
+  const call = () =>
+    new Promise<{ asked: ReadonlySet<Endpoint>; refusedForMs: number | undefined }>((resolve) => {
+      const asked = new Set<Endpoint>();
+      const guard: CallGuard = {
+        mayAdmit: (endpoint) => endpoint !== shut,
+        closedForMs: (endpoint) => (endpoint === shut ? 400 : asked.has(endpoint) ? 700 : 0),
+        admit: (endpoint) => {
+          known.add(endpoint);
+          asked.add(endpoint);
+          return undefined;
+        },
+        ended: () => assert.fail("none is called"),
+      };
+      const traits: BalancedCall = {
+        streaming: false,
+        hashKey: undefined,
+        guard,
+        avoid: undefined,
+        endpoint: undefined,
+        permit: undefined,
+        refusedForMs: undefined,
+        turnedAway: false,
+      };
+      const metadata = new Metadata();
+      setCallTraits(metadata, traits);
+      const asIs = (bytes: Buffer) => bytes;
+      plain.makeUnaryRequest("/shoal.echo.v1.EchoService/Echo", asIs, asIs, Buffer.alloc(0), metadata, () =>
+        resolve({ asked, refusedForMs: traits.refusedForMs }),
+      );
+    });
+  // Connections are made one after the other.
+  while (known.size < servers.length) await call();
+  const refused = await call();
+  assert.deepEqual([refused.asked.size, refused.refusedForMs], [5, 700]);
+  // The first to be asked is chosen before it is known who surely refuses.
+  [shut] = known;
+  const sooner = await call();
+  assert.deepEqual([sooner.asked.size, sooner.refusedForMs], [5, 400]);
+  assert.deepEqual(countsOf(servers), Array(servers.length).fill(0));
+});
+
 /** A registry that runs, and instances announced in it. */
 async function registryOf(t: TestContext) {
   const server = await createLocalRegistryServer({ host: "127.0.0.1", port: 0 });
@@ -376,10 +434,14 @@ test("shoal:///echo: instances come, go and are replaced, and no call fails", as
   const servers = await start(t, 3);
   const [one, two, three] = servers as [TestedServer, TestedServer, TestedServer];
   const first = await announce(one);
-  const client = clientOf(t, { address: "shoal:///echo", registry, balancing: "round_robin" });
-  await client.echo({ parcel });
   let failed = 0;
   let stopped = false;
+  // Before the client is closed: calls that are refused at once, without a pause, would leave nobody else a turn.
+  t.after(() => {
+    stopped = true;
+  });
+  const client = clientOf(t, { address: "shoal:///echo", registry, balancing: "round_robin" });
+  await client.echo({ parcel });
   const load = (async () => {
     while (!stopped) await client.echo({ parcel }).catch(() => (failed += 1));
   })();
@@ -493,9 +555,7 @@ test("an instance that is gone for a moment only keeps its connection, which dis
     await assert.rejects(client.echo({ parcel }), { kind: "unavailable" });
   }
   client[Symbol.dispose]();
-  const disposedAt = Date.now();
   await eventually(() => door.connections() === 0);
-  assert.ok(Date.now() - disposedAt < 1_000);
 });
 
 test("an address that is named twice is one instance, and disposing of the client closes its connection", async (t) => {
@@ -507,9 +567,7 @@ test("an address that is named twice is one instance, and disposing of the clien
   });
   await client.echo({ parcel });
   client[Symbol.dispose]();
-  const disposedAt = Date.now();
   await eventually(() => door.connections() === 0);
-  assert.ok(Date.now() - disposedAt < 1_000);
 });
 
 test("a peer that ends connections as soon as they are made is left alone for longer and longer", async (t) => {
@@ -562,20 +620,23 @@ test("calls that wait go on when their server allows more streams on a connectio
 });
 
 test("connections that were closed for want of calls come back at once for more calls, and may be lost", async (t) => {
-  const echo = () => sleep(30, {});
+  // All calls of a burst have to be at work together, which takes five connections.
+  let burst = { calls: 0, all: Promise.withResolvers<object>() };
+  const echo = () => {
+    burst.calls += 1;
+    if (burst.calls === 50) burst.all.resolve({});
+    return burst.all.promise;
+  };
   const server = await startTested(t, { echo }, { maxStreamsPerConnection: 10 });
   const client = clientOf(t, {
     address: `127.0.0.1:${server.port}`,
     balancing: { policy: "p2c_ewma", connectionIdleMs: 50 },
   });
-  let took = 0;
-  for (let burst = 0; burst < 3; burst += 1) {
-    const begunAt = performance.now();
+  for (let n = 0; n < 3; n += 1) {
+    burst = { calls: 0, all: Promise.withResolvers() };
     await Promise.all(Array.from({ length: 50 }, () => client.echo({ parcel }, { timeoutMs: 5_000 })));
-    took = performance.now() - begunAt;
     await sleep(200);
   }
-  assert.ok(took < 200, `${took} ms`);
   await server.server.drain(1_000);
   await assert.rejects(client.echo({ parcel }, { timeoutMs: 1_000 }));
 });
