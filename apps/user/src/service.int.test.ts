@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { readSettings } from "@shoal/config";
 import { Health, HealthCheckResponse_ServingStatus as HealthStatus } from "@shoal/contracts/grpc/health/v1/health";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
@@ -10,7 +9,7 @@ import { createClient } from "@shoal/rpc";
 import { startService } from "@shoal/runtime";
 import { defaultDatabaseOptions, openDatabase } from "@shoal/storage";
 import { createLogger } from "@shoal/telemetry";
-import { temporaryDirectory } from "@shoal/testkit";
+import { temporaryDirectory, until } from "@shoal/testkit";
 import { declaredSettings } from "./config.ts";
 import { userService } from "./service.ts";
 
@@ -56,7 +55,7 @@ test("a flood is refused at the door while the database is busy; what was let in
   };
   const offered = defaultDatabaseOptions.highWater + 200;
   const calls = Array.from({ length: offered }, (_, n) => create(n));
-  while (refusals.length === 0) await sleep(1);
+  await until("some are refused", () => refusals.length > 0);
   assert.equal((await health.check({})).status, HealthStatus.SERVING);
   assert.equal(created, 0);
   release.resolve();

@@ -90,9 +90,13 @@ function callerOf(t: TestContext, port: number, tls?: ClientTls, host = "localho
 /** A caller that only checks who serves. */
 const trusting = ({ caFile }: TlsFiles): ClientTls => ({ caFile });
 
-/** Waits until `holds`. The test's own timeout ends a wait in vain. */
+/** Waits until `holds`, at most 20 seconds. Fails at once when that fails. */
 async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(5);
+  const giveUpAt = performance.now() + 20_000;
+  while (!(await holds())) {
+    assert.ok(performance.now() < giveUpAt, `it did not happen within 20 seconds: ${holds}`);
+    await sleep(5);
+  }
 }
 
 async function all<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {

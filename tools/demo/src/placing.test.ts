@@ -48,7 +48,7 @@ async function place(orders: readonly PlannedOrder[], answer: (request: Request,
         const idempotencyKey = request.order?.idempotencyKey ?? "";
         const result = answer(request, keys.push(idempotencyKey));
         if (result === silence) {
-          await once(signal as AbortSignal, "abort");
+          if (!signal?.aborted) await once(signal as AbortSignal, "abort");
           throw signal?.reason;
         }
         yield create(PlaceOrdersResponseSchema, { idempotencyKey, result });

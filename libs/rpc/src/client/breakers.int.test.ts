@@ -119,6 +119,8 @@ for (const balancing of ["pick_first", "p2c_ewma"] as const) {
   test(`${balancing}: calls that are not answered in time open it`, async (t) => {
     const server = await startTested(t, { echo: () => new Promise<never>(() => {}) });
     const client = clientOf(t, [server], { balancing, policies: opening(long) });
+    // Over a connection that stands: calls that wait for one say nothing of the instance.
+    await client.echoAgain({});
     const failures = await Promise.all(Array.from({ length: 5 }, () => failureOf(client.echo({}, { timeoutMs: 500 }))));
     assert.deepEqual(new Set(failures.map((failure) => failure?.kind)), new Set(["timeout"]));
     assert.ok(isOpen(await failureOf(client.echo({}))));

@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { AppError, createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { Bulkhead } from "@shoal/resilience";
+import { until } from "@shoal/testkit";
 import { clientOf, listen } from "../hardening/raw-server.ts";
 import { eventually, startTested } from "../hardening/tested-server.ts";
 import { createClient } from "./client.ts";
@@ -61,7 +62,7 @@ test("a stream has its place while it runs, however it ends", async (t) => {
     break;
   }
   // It is over when the server's side, or the cancelled call, has said so.
-  while (await client.echoAgain({}).then(() => false, isFull)) await new Promise(setImmediate);
+  await until("there is room again", () => client.echoAgain({}));
 });
 
 test("calls that have no connection yet are bounded too", async (t) => {

@@ -7,7 +7,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { isAppError } from "@shoal/kernel";
-import { createAuthority } from "@shoal/testkit";
+import { createAuthority, until } from "@shoal/testkit";
 import { answer, clientOf, listen, startRawServer } from "../hardening/raw-server.ts";
 import { eventually } from "../hardening/tested-server.ts";
 import { defaultClientOptions } from "./client.ts";
@@ -98,15 +98,13 @@ for (const name of [
 
 /** Calls until the client has found the server again. */
 async function eventuallyAnswers(client: ReturnType<typeof clientOf>): Promise<void> {
-  for (;;) {
-    try {
-      await client.echo({}, options);
-      return;
-    } catch (error) {
-      assert.ok(isAppError(error) && error.kind === "unavailable", String(error));
-      await sleep(20);
-    }
-  }
+  const outcome = await until("the server is found again", () =>
+    client.echo({}, options).then(
+      () => "answered",
+      (error) => (isAppError(error) && error.kind === "unavailable" ? undefined : String(error)),
+    ),
+  );
+  assert.equal(outcome, "answered");
 }
 
 test("a slow peer that talks HTTP/2 in time is not given up, nor is its connection later", async (t) => {

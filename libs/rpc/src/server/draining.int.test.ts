@@ -12,7 +12,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { EchoRequestSchema, EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@shoal/contracts/grpc/health/v1/health";
 import { isAppError } from "@shoal/kernel";
-import { createAuthority, writeTlsFiles } from "@shoal/testkit";
+import { createAuthority, until, writeTlsFiles } from "@shoal/testkit";
 import { createClient } from "../client/client.ts";
 import type { DrainingServerMessage } from "../hardening/draining-server.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "./handlers.ts";
@@ -155,7 +155,7 @@ test("a call that comes after the GOAWAY is refused unseen, one that came before
   });
   const session = await connectHttp2(t, port);
   const before = rawEcho(session);
-  while (entered === 0) await sleep(2);
+  await until("the call is at work", () => entered > 0);
   // Begun before the client can read a word, and sent when the server has sent its GOAWAY.
   const drained = server.drain(graceMs);
   await new Promise(setImmediate);
@@ -185,7 +185,7 @@ test("a client that goes on calling on the old connection cannot keep the server
       await sleep(1);
     }
   })();
-  while (!ends.includes("status 0")) await sleep(2);
+  await until("a call is answered", () => ends.includes("status 0"));
   await drainSoon(server);
   going = false;
   await calling;

@@ -6,7 +6,7 @@ import { EchoService, GuardedEchoService } from "@shoal/contracts/echo/v1/echo_s
 import { AppError, createContext, currentContext, type Identity, isAppError, runWithContext } from "@shoal/kernel";
 import { LoadShedder } from "@shoal/resilience";
 import { type ClientMiddleware, type ClientOptions, createClient } from "../client/client.ts";
-import { echoing } from "../hardening/tested-server.ts";
+import { echoing, eventually } from "../hardening/tested-server.ts";
 import { contextKey } from "../middleware.ts";
 import { implement, type ServiceHandlers } from "./handlers.ts";
 import type { CallEnd } from "./serve-call.ts";
@@ -283,7 +283,7 @@ test("a client tells how each call ended, with all its attempts", async (t) => {
   await assert.rejects(echo.echo({}));
   for await (const _ of echo.repeat({ count: 1_000_000n })) break;
   await drain(echo.converse(parcels(2)));
-  while (told.length < 4) await new Promise(setImmediate);
+  await eventually(() => told.length === 4);
   assert.deepEqual(told, ["EchoAgain OK ", "Echo INTERNAL INTERNAL", "Repeat CANCELLED CANCELLED", "Converse OK "]);
 });
 
@@ -441,10 +441,11 @@ test("the access log knows where a call came from whose connection was lost", as
     },
   );
   // The connection goes with the last call of a client that is disposed of.
+  await echo.echoAgain({});
   const call = echo.echo({}, { timeoutMs: 500 });
   await entered.promise;
   echo[Symbol.dispose]();
   await assert.rejects(call);
-  while (ends.length === 0) await new Promise(setImmediate);
-  assert.match(ends[0]?.context.peer.address ?? "", /^127\.0\.0\.1:\d+$/);
+  await eventually(() => ends.length === 2);
+  assert.match(ends[1]?.context.peer.address ?? "", /^127\.0\.0\.1:\d+$/);
 });
