@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "@shoal/kernel";
-import { startTcpProxy } from "@shoal/testkit";
+import { startTcpProxy, until } from "@shoal/testkit";
 import { clientOf } from "../hardening/raw-server.ts";
 import { startTested } from "../hardening/tested-server.ts";
 import type { ResilienceEvent } from "./resilience-events.ts";
@@ -28,13 +28,17 @@ for (const name of ["retried", "hedged"] as const)
     const instances = await Promise.all([startInstance(t), startInstance(t), startInstance(t)]);
     const hedging = { maxAttempts: 3, delayMs: 1_000, nonFatalCodes: ["UNAVAILABLE"] };
     const events: ResilienceEvent[] = [];
+    let running = true;
+    // Before the client is closed: calls that are refused at once, without a pause, would leave nobody else a turn.
+    t.after(() => {
+      running = false;
+    });
     const client = clientOf(t, `ipv4:${instances.map(({ proxy }) => proxy.address).join()}`, {
       balancing: "p2c_ewma",
       ...(name === "hedged" && { policies: { [path]: { retry: undefined, hedging } } }),
       onResilienceEvent: (event) => events.push(event),
     });
     while (!instances.every(({ server }) => server.entered.length > 0)) await client.echo({});
-    let running = true;
     let succeeded = 0;
     const failures: string[] = [];
     const calling = Array.from({ length: callers }, async () => {
@@ -47,9 +51,7 @@ for (const name of ["retried", "hedged"] as const)
         );
       }
     });
-    const reached = async (count: number) => {
-      while (succeeded < count) await sleep(2);
-    };
+    const reached = (count: number) => until(`${count} calls have succeeded`, () => succeeded >= count, 60_000);
     // Enough for the budget to be full again each time.
     for (const { proxy, server } of instances) {
       await reached(succeeded + 1_000);
@@ -57,7 +59,7 @@ for (const name of ["retried", "hedged"] as const)
       await reached(succeeded + 500);
       const before = server.entered.length;
       proxy.mend();
-      while (server.entered.length === before) await sleep(2);
+      await until("the instance is called again", () => server.entered.length > before, 60_000);
     }
     running = false;
     await Promise.all(calling);
