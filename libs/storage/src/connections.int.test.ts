@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createContext, isAppError, type Priority, runWithContext } from "@shoal/kernel";
-import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines } from "@shoal/testkit";
+import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines, until } from "@shoal/testkit";
 import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
 import { admission, type Database, type DatabaseOptions, openDatabase } from "./database.ts";
@@ -22,11 +22,6 @@ const connectionId = async ({ db }: AnyDatabase) =>
   (await sql<{ id: bigint }>`select connection_id() as id`.execute(db)).rows[0]?.id;
 
 const ask = ({ db }: AnyDatabase) => sql`select 1`.execute(db);
-
-/** Waits for what the next turns of the event loop bring; the test's own time limit is the only one. */
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(1);
-}
 
 /** A transaction that has one of the connections until told to end. */
 async function hold(database: AnyDatabase, requestId = "holder") {
@@ -58,7 +53,7 @@ test("a MySQL connection that the server ends while idle is not used again", nee
   t.after(() => root.end());
   const first = await connectionId(database);
   await root.query(`kill ${first}`);
-  await until(() => database.stats.open === 0);
+  await until("the connection is closed", () => database.stats.open === 0);
   assert.notEqual(await connectionId(database), first);
 });
 
@@ -70,7 +65,7 @@ test(
     const database = open(t, proxy.url, { maxConnections: 4 });
     await Promise.all([ask(database), ask(database), ask(database), ask(database)]);
     await proxy.stop();
-    await until(() => database.stats.open === 0);
+    await until("the connection is closed", () => database.stats.open === 0);
     await assert.rejects(ask(database), unavailable);
     await assert.rejects(ask(database), unavailable);
     await proxy.start();
@@ -118,7 +113,7 @@ test(
       );
       return (found as unknown[]).length > 0;
     };
-    while (!(await isAtWork())) await sleep(1);
+    await until("the statement is at work", isAtWork);
     proxy.silence();
     controller.abort();
     await assert.rejects(working, cancelled);
@@ -129,7 +124,7 @@ test(
 test("a MySQL connection that is too old is replaced", needsDatabaseServer(), async (t) => {
   const database = open(t, await createTestDatabase(t), { maxConnections: 1, maxAgeMs: 50 });
   const first = await connectionId(database);
-  await until(() => database.stats.open === 0);
+  await until("the connection is closed", () => database.stats.open === 0);
   assert.notEqual(await connectionId(database), first);
 });
 
@@ -176,7 +171,7 @@ for (const engine of storageEngines) {
         cancelled,
       ),
     );
-    await until(() => database.stats.waiting === 3);
+    await until("3 calls wait", () => database.stats.waiting === 3);
     controller.abort();
     await Promise.all(waiting);
     assert.equal(database.stats.waiting, 0);
@@ -214,10 +209,10 @@ for (const engine of storageEngines) {
       });
     const holder = await hold(database);
     const waiting = [ask(database)];
-    await until(() => database.stats.waiting === 1);
+    await until("one call waits", () => database.stats.waiting === 1);
     await call();
     waiting.push(ask(database));
-    await until(() => database.stats.waiting === 2);
+    await until("2 calls wait", () => database.stats.waiting === 2);
     await assert.rejects(call(), busy);
     await assert.rejects(call("sheddable"), busy);
     assert.equal(admitted, 1);
@@ -234,7 +229,7 @@ for (const engine of storageEngines) {
     const onConnectionEvent = logConnections({ warn: (fields) => logged.push(fields) });
     const database = open(t, url, { maxConnections: 1, leakAfterMs: 20, onConnectionEvent });
     const holder = await hold(database, "slow");
-    await until(() => logged.length > 0);
+    await until("it is logged", () => logged.length > 0);
     assert.equal((logged[0] as { requestId?: string }).requestId, "slow");
     await holder.end();
   });
@@ -247,7 +242,7 @@ test(
     const database = open(t, await createTestDatabase(t), { maxConnections: 1 });
     await ask(database);
     const working = sql`select sleep(30)`.execute(database.db);
-    await until(() => database.stats.inUse === 1);
+    await until("one is in use", () => database.stats.inUse === 1);
     await Promise.all([assert.rejects(working, unavailable), database.close()]);
   },
 );

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createContext, isAppError, runWithContext } from "@shoal/kernel";
-import { databaseServer, needsDatabaseServer, type StorageEngine, storageEngines } from "@shoal/testkit";
+import { databaseServer, needsDatabaseServer, type StorageEngine, storageEngines, until } from "@shoal/testkit";
 import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
 import { type Database, type DatabaseOptions, openDatabase } from "./database.ts";
@@ -229,7 +229,7 @@ test(
         }),
       );
       const failed = assert.rejects(working, (error) => isAppError(error, "CALL_ENDED"));
-      while ((await marked()) === 0) await sleep(5);
+      await until("the statement is at work", async () => (await marked()) > 0);
       const abortedAt = performance.now();
       controller.abort();
       await failed;

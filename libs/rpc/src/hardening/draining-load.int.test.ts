@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { isAppError } from "@shoal/kernel";
+import { until } from "@shoal/testkit";
 import { createClient } from "../client/client.ts";
 import type { DrainingServerMessage } from "./draining-server.ts";
 
@@ -44,11 +45,6 @@ async function startServer(t: TestContext, name: string, port: number): Promise<
       return { drained, exitCode };
     },
   };
-}
-
-/** Waits until `holds`, for things that happen on the other side. The test's own timeout ends a wait in vain. */
-async function eventually(holds: () => boolean): Promise<void> {
-  while (!holds()) await sleep(2);
 }
 
 /**
@@ -110,7 +106,8 @@ test("no call fails while each of two servers is restarted five times under 2,00
   /** Each of the servers has answered that many calls from now on. */
   const untilAllAnswer = async () => {
     const before = new Map(running.map((server) => [server, answeredBy(server)]));
-    await eventually(() => [...before].every(([server, count]) => answeredBy(server) >= count + answersBetween));
+    const haveAnswered = () => [...before].every(([server, count]) => answeredBy(server) >= count + answersBetween);
+    await until("all servers answer", haveAnswered, 60_000);
   };
 
   const stop = new AbortController();
@@ -140,7 +137,7 @@ test("no call fails while each of two servers is restarted five times under 2,00
   stop.abort();
   await pacing;
   const seconds = (performance.now() - startedAt) / 1_000;
-  await eventually(() => open === 0);
+  await until("all calls have ended", () => open === 0, 60_000);
   for (const server of running) await end(server);
 
   t.diagnostic(`${sent} calls in ${seconds.toFixed(1)} s: ${Math.round(sent / seconds)} a second`);
