@@ -14,8 +14,8 @@ export interface Launched {
   /** An instance by its name: `order` is the first one, `order-2` the second. Throws an `Error` for a name that none has. */
   service(name: string): ServiceAddress;
   /**
-   * `HOST:PORT` where the fault proxy before an instance is controlled, by `GET` and `PUT /faults`. Throws an `Error` for an
-   * instance that has none: without `faults` none has.
+   * `HOST:PORT` where the fault proxy before an instance is controlled, by `GET` and `PUT /faults`: another one once the proxy
+   * has died and been started again. Throws an `Error` for an instance that has none: without `faults` none has.
    */
   faultControl(name: string): string;
   /** Starts an instance that has died again, at the same addresses. */
