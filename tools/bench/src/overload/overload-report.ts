@@ -1,10 +1,10 @@
 import type { BenchReport, BenchRow, Table } from "../bench.ts";
 import { formatFigure, roundFigure } from "../report.ts";
 import { median, quantile } from "../statistics.ts";
-import type { FloodResult, PriorityResult } from "./overload-client-process.ts";
+import type { PriorityResult } from "./overload-client-process.ts";
 import { levels, type OverloadRound, type OverloadSubject, recoverySeconds } from "./overload-round.ts";
 
-/** Recovered is who answers so large a part of what it answered before … */
+/** Recovered is who answers so large a part of what it is asked … */
 const recoveredPart = 0.95;
 
 /** … over so many tenths of a second. */
@@ -109,29 +109,22 @@ function middle(rounds: readonly LevelFigures[]): LevelFigures {
 }
 
 /**
- * How long after the flood it took, in seconds, until over two seconds as many calls were answered as usual, less one in
- * twenty; as long as it was watched if that did not come.
+ * How long after the flood it took, in seconds, until over two seconds as many calls were answered as were asked for, less
+ * one in twenty; as long as it was watched if that did not come.
  */
-function recoveryOf({ levels: measured, recovery, seconds }: OverloadRound): number {
-  const usual = measured[0];
-  if (usual === undefined) throw new RangeError("no levels");
-  const perTenth = answeredOf(usual.result) / (seconds * 10);
+function recoveryOf({ recovery, recoveryRate, seconds }: OverloadRound): number {
   const floodTenths = seconds * 10;
   const { timetable } = recovery;
   for (let from = floodTenths; from + recoveredTenths <= timetable.length; from += 1) {
     const answered = timetable.slice(from, from + recoveredTenths).reduce((sum, count) => sum + count, 0);
-    if (answered >= recoveredPart * perTenth * recoveredTenths) return (from - floodTenths) / 10;
+    if (answered >= (recoveredPart * recoveryRate * recoveredTenths) / 10) return (from - floodTenths) / 10;
   }
   return recoverySeconds;
 }
 
-function answeredOf({ byPriority }: FloodResult): number {
-  return Object.values(byPriority).reduce((sum, { answered }) => sum + answered.length, 0);
-}
-
 function formatRecovery(seconds: number): string {
   return seconds < recoverySeconds
-    ? `${seconds.toFixed(1)} s until 95 % of what is usual`
+    ? `${seconds.toFixed(1)} s until 95 % of what is asked is answered`
     : "none while it was watched";
 }
 

@@ -15,10 +15,12 @@ export const recoverySeconds = 15;
 
 /** What one round of a subject has found. */
 export interface OverloadRound {
-  /** Of each level: what came of it, and the peak right before and after it, in calls a second. */
+  /** Of each level: what came of it, and the peak right before and after its parts, in calls a second. */
   readonly levels: readonly { readonly result: FloodResult; readonly peak: number }[];
   /** A flood of the last level's rate, and right after it the first level's, with callers that call again. */
   readonly recovery: FloodResult;
+  /** What is asked for after that flood, in calls a second. */
+  readonly recoveryRate: number;
   /** How long a level, and the flood to recover from, was measured, in seconds. */
   readonly seconds: number;
 }
