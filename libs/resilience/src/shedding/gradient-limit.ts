@@ -21,10 +21,10 @@ export interface GradientLimitOptions {
   readonly probeIntervalMs: number;
 }
 
-/** From 32 calls on, 32 to 1,000; up to 1.5 times the usual latency over windows of 250 ms; a probe after 10 seconds at the limit. */
+/** From 48 calls on, 48 to 1,000; up to 1.5 times the usual latency over windows of 250 ms; a probe after 10 seconds at the limit. */
 export const defaultGradientLimitOptions: GradientLimitOptions = Object.freeze({
-  initialLimit: 32,
-  minLimit: 32,
+  initialLimit: 48,
+  minLimit: 48,
   maxLimit: 1_000,
   tolerance: 1.5,
   windowMs: 250,

@@ -156,8 +156,8 @@ test("a call that has waited for too long is refused, and those after it wait on
   assert.deepEqual(events, ["default refused"]);
 });
 
-test("while calls are refused, a quarter of the limit may wait and the rest is refused at once", async () => {
-  const { enterAll, fill, overload } = shedderOf(12);
+test("while calls are refused, an eighth of the limit may wait and the rest is refused at once", async () => {
+  const { enterAll, fill, overload } = shedderOf(24);
   fill();
   await overload();
   assert.deepEqual(states(enterAll(5, "default")), ["waits", "waits", "waits", "overloaded", "overloaded"]);

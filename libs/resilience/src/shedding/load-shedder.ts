@@ -64,7 +64,7 @@ export interface SheddingEvent {
 
 /**
  * As {@link defaultGradientLimitOptions}; sheddable calls fill 90 % of the limit, default ones 95 %, critical ones all of
- * it; 1,000 may wait, for 240 ms or, while some are refused, 20 ms, critical ones for a second; refused callers come again after
+ * it; 1,000 may wait, for 240 ms or, while some are refused, 60 ms, critical ones for a second; refused callers come again after
  * 250 ms.
  */
 export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
@@ -72,7 +72,7 @@ export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
   shares: Object.freeze({ critical: 1, default: 0.95, sheddable: 0.9 }),
   maxWaiting: 1_000,
   patienceMs: 240,
-  hurriedMs: 20,
+  hurriedMs: 60,
   criticalPatienceMs: 1_000,
   retryAfterMs: 250,
   delayMs: () => 0,
@@ -82,7 +82,7 @@ export const defaultLoadShedderOptions: LoadShedderOptions = Object.freeze({
 const calmMs = 1_000;
 
 /** What part of the limit may wait while some are refused: enough to follow at once on those that end. */
-const hurriedPart = 1 / 4;
+const hurriedPart = 1 / 8;
 
 /** The highest first. */
 const priorities = ["critical", "default", "sheddable"] as const;

@@ -16,7 +16,7 @@ const patienceMs = 100;
 /** A server with room for one call at a time, whose handlers end when they are told to. */
 async function start(t: TestContext, listener = () => {}) {
   const clock = new VirtualClock();
-  const shedder = new LoadShedder({ initialLimit: 1, minLimit: 1, maxLimit: 1, patienceMs }, clock);
+  const shedder = new LoadShedder({ initialLimit: 1, minLimit: 1, maxLimit: 1, patienceMs, hurriedMs: 20 }, clock);
   const refused: string[] = [];
   const entered: (() => void)[] = [];
   const hold = () => new Promise<void>((resolve) => entered.push(resolve));
