@@ -40,8 +40,8 @@ test("goes on at once while there is more to do", async () => {
   assert.equal(runs, 1_000);
 });
 
-test("a failing run is reported and does not end the repetition", async () => {
-  const errors: unknown[] = [];
+/** Repeats work that always fails, until it has run three times. */
+async function failThrice(onError: (error: unknown) => void): Promise<void> {
   const done = Promise.withResolvers<void>();
   let runs = 0;
   const repeating = repeat(
@@ -50,31 +50,22 @@ test("a failing run is reported and does not end the repetition", async () => {
       if (runs === 3) done.resolve();
       throw new Error(`run ${runs}`);
     },
-    { intervalMs: 1, onError: (error) => errors.push(error) },
+    { intervalMs: 1, onError },
   );
   await done.promise;
   await repeating.stop();
+}
+
+test("a failing run is reported and does not end the repetition", async () => {
+  const errors: unknown[] = [];
+  await failThrice((error) => errors.push(error));
   assert.ok(errors.length >= 2);
 });
 
 test("a listener that throws does not end the repetition", async () => {
-  const done = Promise.withResolvers<void>();
-  let runs = 0;
-  const repeating = repeat(
-    async () => {
-      runs += 1;
-      if (runs === 3) done.resolve();
-      throw new Error(`run ${runs}`);
-    },
-    {
-      intervalMs: 1,
-      onError: () => {
-        throw new Error("no log");
-      },
-    },
-  );
-  await done.promise;
-  await repeating.stop();
+  await failThrice(() => {
+    throw new Error("no log");
+  });
 });
 
 test("stopping waits for the run at work, whose signal aborts, and nothing runs afterwards", async () => {

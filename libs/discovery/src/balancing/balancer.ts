@@ -125,7 +125,7 @@ export class Balancer {
   #begin(call: CallTraits, member: Member, now: number): PendingCall {
     const pending = new PendingCall(this.#ledger, member, now, call.streaming);
     member.endpoint.inFlight += 1;
-    if (!call.streaming) member.calls.add(pending);
+    if (!call.streaming) member.calls.push(pending);
     return pending;
   }
 
@@ -150,16 +150,16 @@ export class Balancer {
 
   #started(call: PendingCall): void {
     const { calls } = call.member;
-    if (!call.streaming) calls.remove(call);
+    if (!call.streaming) calls.delete(call);
     call.since = this.#now();
-    if (!call.streaming) calls.add(call);
+    if (!call.streaming) calls.push(call);
   }
 
   #ended(call: PendingCall, outcome: Outcome | undefined): void {
     const { member } = call;
     const now = this.#now();
     member.endpoint.inFlight -= 1;
-    if (!call.streaming) member.calls.remove(call);
+    if (!call.streaming) member.calls.delete(call);
     if (outcome !== undefined) this.#learn(call, outcome, now);
     this.#ejection?.ended(call, outcome, now);
   }

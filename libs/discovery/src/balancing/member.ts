@@ -1,7 +1,8 @@
-import { AgeList } from "./age-list.ts";
+import { LinkedList } from "@shoal/kernel";
 import type { Endpoint } from "./endpoint.ts";
 import { FailureShare } from "./failure-share.ts";
 import { PeakEwma } from "./peak-ewma.ts";
+import type { PendingCall } from "./pending-call.ts";
 
 /** The least part of its weight that an endpoint has while it warms up: without any calls it never would. */
 const coldest = 0.1;
@@ -9,8 +10,8 @@ const coldest = 0.1;
 /** An endpoint, and what its balancer has learnt of it. */
 export class Member {
   readonly endpoint: Endpoint;
-  /** Its calls, but for streaming ones. */
-  readonly calls = new AgeList();
+  /** Its calls, but for streaming ones, the one that began first at the front. */
+  readonly calls = new LinkedList<PendingCall>();
   readonly latency: PeakEwma;
   readonly failures: FailureShare;
   /** Since when it takes calls, as far as warming up goes. */

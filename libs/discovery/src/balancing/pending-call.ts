@@ -1,4 +1,4 @@
-import { Aged } from "./age-list.ts";
+import type { Linked } from "@shoal/kernel";
 import type { Endpoint, Outcome } from "./endpoint.ts";
 import type { Member } from "./member.ts";
 
@@ -14,7 +14,12 @@ export interface CallLedger {
  * One call on its endpoint, in flight from when it was picked. States: picked, then perhaps started, then over; the first
  * of {@link end} and {@link abandon} ends it, and whatever is told it after that is ignored.
  */
-export class PendingCall extends Aged {
+export class PendingCall implements Linked<PendingCall> {
+  /** Its neighbours among the calls of its endpoint. For their list alone. */
+  previous: PendingCall | undefined = undefined;
+  next: PendingCall | undefined = undefined;
+  /** When it began, in milliseconds. For the balancer. */
+  since: number;
   /** For the balancer. */
   readonly member: Member;
   /** For the balancer: how long it takes says nothing. */
@@ -23,7 +28,7 @@ export class PendingCall extends Aged {
 
   /** Made by the balancer. */
   constructor(ledger: CallLedger, member: Member, since: number, streaming: boolean) {
-    super(since);
+    this.since = since;
     this.#ledger = ledger;
     this.member = member;
     this.streaming = streaming;

@@ -1,5 +1,5 @@
-import type { Aged } from "./age-list.ts";
 import { OutcomeWindow } from "./outcome-window.ts";
+import type { PendingCall } from "./pending-call.ts";
 
 /** An ejected endpoint's way back. */
 export interface Exile {
@@ -8,7 +8,7 @@ export interface Exile {
   /** How many probes in a row have succeeded. */
   successes: number;
   /** The call that probes it now. */
-  probe: (Aged & { readonly streaming: boolean }) | undefined;
+  probe: PendingCall | undefined;
   /** When that was sent on its way. */
   probedAt: number;
 }

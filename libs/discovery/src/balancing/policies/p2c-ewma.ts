@@ -27,7 +27,7 @@ const tooDear = 3;
  */
 export function p2cEwma(typical: () => number, random: () => number): Policy {
   const cost = (member: Member, now: number): number => {
-    const { oldest } = member.calls;
+    const { first: oldest } = member.calls;
     const usual = Math.max(leastLatency, typical());
     const age = oldest === undefined ? 0 : now - oldest.since;
     const latency = Math.max(leastLatency, member.latency.read(now, usual), age);
