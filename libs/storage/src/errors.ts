@@ -21,9 +21,10 @@ export function isUniqueViolation(error: unknown): boolean {
   return mysql === 1062 || sqlite === 1555 || sqlite === 2067;
 }
 
-/** Whether MySQL refused to make an index because it is there. */
-export function isExistingIndex(error: unknown): boolean {
-  return codeOf(error).mysql === 1061;
+/** Whether MySQL refused to add a column or an index because it is there. */
+export function isAddedAlready(error: unknown): boolean {
+  const { mysql } = codeOf(error);
+  return mysql === 1060 || mysql === 1061;
 }
 
 /** Whether a transaction failed only because of others at the same time, so that running it again may succeed. */
