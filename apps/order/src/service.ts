@@ -52,8 +52,10 @@ export const orderService: ServiceDefinition<OrderSettings> = {
           log.warn({ err, orderId: id }, "an order could not be settled; it is tried again later");
         // The context carries the signal to the calls of other services.
         const context = createContext({ requestId: newId(), signal });
-        const found = await runWithContext(context, () => orders.settleOverdue(settleBatch, onOrderError, signal));
-        return found === settleBatch;
+        const report = await runWithContext(context, () => orders.settleOverdue(settleBatch, onOrderError, signal));
+        // Expiring is everyday; to finish a change means that something was cut off.
+        if (report.confirmed + report.cancelled > 0) log.info(report, "orders whose change was cut off are settled");
+        return report.found === settleBatch;
       },
       {
         intervalMs: settings.settleIntervalMs,

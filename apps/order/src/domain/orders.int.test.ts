@@ -4,7 +4,7 @@ import { isAppError } from "@shoal/kernel";
 import { storageEngines } from "@shoal/testkit";
 import { openTestStore } from "../store/open-test-store.contract.ts";
 import { fingerprintOf, type HoldEnd, userInactive } from "./order.ts";
-import { createOrders } from "./orders.ts";
+import { createOrders, type SettleReport } from "./orders.ts";
 import type { StockHolds } from "./ports.ts";
 
 const lines = [{ sku: "TEA", quantity: 2 }];
@@ -81,7 +81,8 @@ for (const engine of storageEngines) {
     const pass = (ms: number) => {
       now += ms;
     };
-    const settle = () =>
+    /** What the settling job finds, and what it makes of it. */
+    const report = (): Promise<SettleReport> =>
       orders.settleOverdue(
         10,
         (_, error) => {
@@ -89,7 +90,8 @@ for (const engine of storageEngines) {
         },
         never,
       );
-    return { orders, store, inventory, users, published, pass, settle };
+    const settle = async () => (await report()).found;
+    return { orders, store, inventory, users, published, pass, settle, report };
   };
   const it = (does: string, run: (parts: Awaited<ReturnType<typeof build>>) => Promise<void>) =>
     test(`on ${engine.name} ${does}`, engine.options, async (t) => run(await build(t)));
@@ -233,12 +235,12 @@ for (const engine of storageEngines) {
       assert.equal((await orders.confirm(id, "pay-1")).status, "confirmed");
     });
 
-  it("a cancellation that a crash cut off is finished as one", async ({ orders, inventory, pass, settle }) => {
+  it("a cancellation that a crash cut off is finished as one", async ({ orders, inventory, pass, report }) => {
     const { id } = await orders.place("ada", "k", lines);
     inventory.failNext("after");
     await assert.rejects(orders.cancel(id), /connection/);
     pass(10_000);
-    assert.equal(await settle(), 1);
+    assert.deepEqual(await report(), { found: 1, confirmed: 0, cancelled: 1, expired: 0, failed: 0 });
     assert.equal((await orders.get(id)).status, "cancelled");
   });
 
@@ -249,7 +251,7 @@ for (const engine of storageEngines) {
     const { id } = await orders.place("ada", "k3", lines);
     pass(60_000);
     const failed: string[] = [];
-    const settleTwo = () => orders.settleOverdue(2, (order) => failed.push(order.id), never);
+    const settleTwo = async () => (await orders.settleOverdue(2, (order) => failed.push(order.id), never)).found;
     assert.equal(await settleTwo(), 2);
     assert.equal(await settleTwo(), 1);
     assert.equal((await orders.get(id)).status, "expired");

@@ -26,6 +26,18 @@ const abandonedAfterMs = 10_000;
 /** How long the settling job leaves an order alone that it could not settle, so that the others get their turn. */
 const postponedForMs = 30_000;
 
+/** What a run of the settling job has done. */
+export interface SettleReport {
+  /** Orders that were due. */
+  readonly found: number;
+  /** How many of them ended so. */
+  readonly confirmed: number;
+  readonly cancelled: number;
+  readonly expired: number;
+  /** How many could not be settled, and are tried again later. */
+  readonly failed: number;
+}
+
 /** What can be done with orders. */
 export type Orders = ReturnType<typeof createOrders>;
 
@@ -147,28 +159,32 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
     },
 
     /**
-     * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers how
-     * what it did. One that fails is reported to `onError` and postponed. When `signal` aborts it begins no other.
+     * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers what
+     * it did. One that fails is reported to `onError` and postponed. When `signal` aborts it begins no other.
      */
     settleOverdue: async (
       limit: number,
       onError: (order: Order, error: unknown) => void,
       signal: AbortSignal,
-    ): Promise<number> => {
+    ): Promise<SettleReport> => {
       const unsettled = await store.findUnsettled(clock.now(), limit);
+      const report = { found: unsettled.length, confirmed: 0, cancelled: 0, expired: 0, failed: 0 };
       for (const order of unsettled) {
         if (signal.aborted) break;
         const { id, intent } = order;
         try {
-          await settle(id, intent, intent === "confirm" ? await stock.confirm(id) : await stock.release(id));
+          const holdEnd = intent === "confirm" ? await stock.confirm(id) : await stock.release(id);
+          const { status } = await settle(id, intent, holdEnd);
+          if (status !== "placed") report[status] += 1;
         } catch (error) {
           // Cut off, not failed: it keeps its turn.
           if (signal.aborted) break;
+          report.failed += 1;
           onError(order, error);
           await store.postpone(id, clock.now() + postponedForMs);
         }
       }
-      return unsettled.length;
+      return report;
     },
   };
 }
