@@ -56,6 +56,13 @@ export function isLostConnection(error: unknown): boolean {
   return closed || lostConnection.has(system ?? "");
 }
 
+/** Whether MySQL takes no changes, as a replica does, and a server that is being moved. */
+function isReadOnly(error: unknown): boolean {
+  const { mysql } = codeOf(error);
+  // 1290 is of other options as well.
+  return mysql === 1836 || (mysql === 1290 && error instanceof Error && /read[-_ ]only/.test(error.message));
+}
+
 /** Refuses a caller because too many want the database. */
 export function databaseBusy(cause?: unknown): AppError {
   return new AppError({
@@ -70,7 +77,7 @@ export function databaseBusy(cause?: unknown): AppError {
 
 /**
  * What a caller should learn of an error of the driver or the pool: connections that are all in use for too long, or wanted
- * by too many, are `exhausted`; a database that cannot be reached is `unavailable`; anything else is answered as it is.
+ * by too many, are `exhausted`; a database that cannot be reached, or takes no changes, is `unavailable`; anything else is answered as it is.
  */
 export function translateError(error: unknown): unknown {
   if (isAppError(error, "POOL_QUEUE_FULL") || isAppError(error, "POOL_ACQUIRE_TIMEOUT")) return databaseBusy(error);
@@ -81,6 +88,15 @@ export function translateError(error: unknown): unknown {
       reason: "DATABASE_LOCKED",
       domain,
       message: "another process holds the database; try again later",
+      retryAfterMs: 1_000,
+      cause: error,
+    });
+  if (isReadOnly(error))
+    return new AppError({
+      kind: "unavailable",
+      reason: "DATABASE_READ_ONLY",
+      domain,
+      message: "the database takes no changes now; try again later",
       retryAfterMs: 1_000,
       cause: error,
     });
