@@ -56,6 +56,18 @@ export function isLostConnection(error: unknown): boolean {
   return closed || lostConnection.has(system ?? "");
 }
 
+/** A transaction has met others in vain, again and again. */
+export function databaseContended(cause: unknown): AppError {
+  return new AppError({
+    kind: "unavailable",
+    reason: "DATABASE_CONTENDED",
+    domain,
+    message: "others change the same things at this moment; try again later",
+    retryAfterMs: 100,
+    cause,
+  });
+}
+
 /** Whether MySQL takes no changes, as a replica does, and a server that is being moved. */
 function isReadOnly(error: unknown): boolean {
   const { mysql } = codeOf(error);
