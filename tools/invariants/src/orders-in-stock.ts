@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import { type Finding, Findings } from "./finding.ts";
 import { Pages } from "./pages.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -17,14 +17,17 @@ interface OrderRow {
   readonly status: string;
   readonly intent: string | null;
   readonly settle_at_ms: bigint;
-  /** `<SKU> <quantity> <price>`, line by line; null where there are none. */
-  readonly line_texts: string | null;
 }
 
 interface ReservationRow {
   readonly id: string;
   readonly status: string;
-  readonly line_texts: string | null;
+}
+
+interface LinesRow {
+  readonly id: string;
+  /** `<SKU> <quantity> at <price>`, line by line. */
+  readonly text: string;
 }
 
 /** How the reservation of an order may stand, by the status of the order. */
@@ -51,14 +54,15 @@ export async function ordersMatchReservations(
   const sales = new Findings("sales-have-orders", "each confirmed reservation is that of an order");
   const orders = new Pages<OrderRow>((after, limit) =>
     order.rows(sql<OrderRow>`
-      select o.id, o.status, o.intent, o.settle_at_ms, (${lineTexts(order, "order_lines", "order_id")}) as line_texts
-      from orders o where o.id > ${after} order by o.id limit ${sql.lit(limit)}`),
+      select id, status, intent, settle_at_ms from orders
+      where id > ${after} order by id limit ${sql.lit(limit)}`),
   );
   const reservations = new Pages<ReservationRow>((after, limit) =>
     inventory.rows(sql<ReservationRow>`
-      select o.id, o.status, (${lineTexts(inventory, "reservation_lines", "reservation_id")}) as line_texts
-      from reservations o where o.id > ${after} order by o.id limit ${sql.lit(limit)}`),
+      select id, status from reservations where id > ${after} order by id limit ${sql.lit(limit)}`),
   );
+  const orderLines = linesOf(order, "order_lines", "order_id");
+  const reservationLines = linesOf(inventory, "reservation_lines", "reservation_id");
   let unmatched: string[] = [];
   const lookUp = async () => {
     if (unmatched.length === 0) return;
@@ -72,30 +76,33 @@ export async function ordersMatchReservations(
   };
 
   while (true) {
-    if (orders.isPageRead) await orders.read();
+    if (orders.isPageDue) await orders.read();
     const one = orders.current;
     if (one === undefined) break;
+    orders.advance();
     matching.looked(1);
-    let other: ReservationRow | undefined;
     while (true) {
-      if (reservations.isPageRead) await reservations.read();
-      other = reservations.current;
-      if (other === undefined || other.id >= one.id) break;
-      await passOver(other);
+      if (reservations.isPageDue) await reservations.read();
+      const before = reservations.current;
+      if (before === undefined || before.id >= one.id) break;
+      await passOver(before);
       reservations.advance();
     }
-    orders.advance();
+    const other = reservations.current;
     if (other?.id !== one.id) {
       matching.violated(`order ${one.id} is ${one.status}, and has no reservation`);
       continue;
     }
-    sales.looked(1);
     reservations.advance();
-    const wrong = difference(one, other, options);
+    sales.looked(1);
+    if (!orderLines.isAt(one.id)) await orderLines.goTo(one.id);
+    if (!reservationLines.isAt(one.id)) await reservationLines.goTo(one.id);
+    const wrong =
+      differentLines(textAt(orderLines, one.id), textAt(reservationLines, one.id)) ?? differentEnd(one, other, options);
     if (wrong !== undefined) matching.violated(`order ${one.id}: ${wrong}`);
   }
   while (true) {
-    if (reservations.isPageRead) await reservations.read();
+    if (reservations.isPageDue) await reservations.read();
     const other = reservations.current;
     if (other === undefined) break;
     await passOver(other);
@@ -105,20 +112,20 @@ export async function ordersMatchReservations(
   return [matching.finding, sales.finding];
 }
 
-/** What is wrong with an order and its reservation. */
-function difference(
+function differentLines(lines: string | undefined, reserved: string | undefined): string | undefined {
+  if (lines === undefined) return "it has no lines";
+  if (lines === reserved) return undefined;
+  const [its, others] = [lines, reserved ?? "none"].map((text) => text.replaceAll("\n", ", "));
+  return `its lines are ${its}, and those of its reservation ${others}`;
+}
+
+/** What is wrong with how an order and its reservation stand. */
+function differentEnd(
   order: OrderRow,
   reservation: ReservationRow,
   { settled, overdueMs, nowMs }: Pick<ComparisonOptions, "settled" | "overdueMs" | "nowMs">,
 ): string | undefined {
   const { status, intent } = order;
-  if (order.line_texts === null) return "it has no lines";
-  if (order.line_texts !== reservation.line_texts) {
-    const [its, others] = [order.line_texts, reservation.line_texts ?? "none"].map((text) =>
-      text.replaceAll("\n", ", "),
-    );
-    return `its lines are ${its}, and those of its reservation ${others}`;
-  }
   if (!allowed[status]?.includes(reservation.status))
     return `it is ${status}, and its reservation ${reservation.status}`;
   if (status !== "placed" || reservation.status === "held") return undefined;
@@ -131,8 +138,20 @@ function difference(
   return undefined;
 }
 
-function lineTexts({ concat, joinLines }: Snapshot, table: string, idColumn: string): RawBuilder<unknown> {
-  const text = concat(sql`l.sku`, sql`' '`, sql`l.quantity`, sql`' at '`, sql`l.unit_price_minor_units`);
-  return sql`select ${joinLines(text, sql`l.position`)} from ${sql.table(table)} l
-    where ${sql.ref(`l.${idColumn}`)} = o.id`;
+/** The lines of each order or reservation in one text. */
+function linesOf({ rows, concat, joinLines }: Snapshot, table: string, idColumn: string): Pages<LinesRow> {
+  const id = sql.ref(idColumn);
+  const text = joinLines(
+    concat(sql`sku`, sql`' '`, sql`quantity`, sql`' at '`, sql`unit_price_minor_units`),
+    sql`position`,
+  );
+  return new Pages((after, limit) =>
+    rows(sql<LinesRow>`
+      select ${id} as id, ${text} as text from ${sql.table(table)}
+      where ${id} > ${after} group by ${id} order by ${id} limit ${sql.lit(limit)}`),
+  );
+}
+
+function textAt({ current }: Pages<LinesRow>, id: string): string | undefined {
+  return current?.id === id ? current.text : undefined;
 }

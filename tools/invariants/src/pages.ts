@@ -13,7 +13,7 @@ export class Pages<R extends { readonly id: string }> {
   }
 
   /** Whether the next page is to be read before there is a {@link current} row. */
-  get isPageRead(): boolean {
+  get isPageDue(): boolean {
     return this.#at >= this.#page.length && !this.#isLast;
   }
 
@@ -32,5 +32,20 @@ export class Pages<R extends { readonly id: string }> {
     this.#page = await this.#readPage(this.#page.at(-1)?.id ?? "", pageSize);
     this.#at = 0;
     this.#isLast = this.#page.length < pageSize;
+  }
+
+  /** Whether it is at the row of an id. */
+  isAt(id: string): boolean {
+    return this.current?.id === id;
+  }
+
+  /** Goes on to the row of an id, or the first one after where there is none. */
+  async goTo(id: string): Promise<void> {
+    while (true) {
+      if (this.isPageDue) await this.read();
+      const { current } = this;
+      if (current === undefined || current.id >= id) return;
+      this.advance();
+    }
   }
 }

@@ -51,7 +51,7 @@ const mysqlBegin = [
 ];
 
 /** A deferred transaction is a snapshot from its first statement on, and takes no lock that a writer wants. */
-const sqliteBegin = ["pragma cache_size = -131072", "begin deferred"];
+const sqliteBegin = ["pragma cache_size = -131072", "pragma mmap_size = 2000000000", "begin deferred"];
 
 const rowsOn =
   (connection: Kysely<unknown>) =>
