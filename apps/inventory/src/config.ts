@@ -1,4 +1,4 @@
-import { duration, type SettingsOf } from "@shoal/config";
+import { duration, onOrOff, type SettingsOf } from "@shoal/config";
 import { databaseSetting, serviceSettings } from "@shoal/runtime";
 
 /** The settings of the inventory service. */
@@ -9,6 +9,11 @@ export const declaredSettings = {
     env: "SHOAL_INVENTORY_SWEEP_INTERVAL_MS",
     schema: duration(1_000, 10, 3_600_000),
     about: "How long the sweeper that ends expired holds rests between two looks, in milliseconds.",
+  },
+  batching: {
+    env: "SHOAL_INVENTORY_BATCHING",
+    schema: onOrOff("on"),
+    about: "on: reservations that come at the same time are decided in one transaction. off: each has its own.",
   },
 };
 

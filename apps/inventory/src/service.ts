@@ -1,15 +1,16 @@
-import { Broadcast, repeat } from "@shoal/concurrency";
+import { repeat } from "@shoal/concurrency";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import type { ServiceDefinition } from "@shoal/runtime";
-import { admission, logConnections, migrate, openDatabase } from "@shoal/storage";
+import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { reserveInBatches, reserveOneByOne } from "./batching.ts";
 import type { InventorySettings } from "./config.ts";
 import { createCatalogue } from "./domain/catalogue.ts";
 import { createReservations } from "./domain/reservations.ts";
 import { createStockKeeping } from "./domain/stock-keeping.ts";
 import { inventoryHandlers } from "./handlers/inventory-handlers.ts";
-import { maxWatchedSkus } from "./handlers/watch-stock.ts";
 import { migrations } from "./store/migrations.ts";
 import { createSqlInventoryStore } from "./store/sql-inventory-store.ts";
+import { createStockChanges } from "./store/stock-changes.ts";
 import type { InventoryTables } from "./store/tables.ts";
 
 /** Holds that one run of the sweeper ends; it runs again at once while there are more. */
@@ -23,18 +24,23 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
-    const changes = new Broadcast<string>(maxWatchedSkus);
-    const onChange = (skus: readonly string[]) => {
-      for (const sku of skus) changes.publish(sku);
-    };
-    const parts = { store: createSqlInventoryStore(database), clock: systemClock, onChange };
+    const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
+    lifecycle.onStop("outbox", () => outbox.close());
+
+    const parts = { store: createSqlInventoryStore(database, systemClock, outbox.nudge), clock: systemClock };
     const reservations = createReservations(parts);
+    const batcher = reserveInBatches(reservations);
+    lifecycle.onStop("reservations", () => batcher.close());
 
     const sweeper = repeat(
       async (signal) => {
         // The context carries the signal to where statements wait for their turn.
         const context = createContext({ requestId: newId(), signal });
-        return (await runWithContext(context, () => reservations.expireOverdue(sweepBatch))) === sweepBatch;
+        return await runWithContext(context, async () => {
+          const forgotten = await reservations.forgetFences(sweepBatch);
+          const expired = await reservations.expireOverdue(sweepBatch);
+          return forgotten === sweepBatch || expired === sweepBatch;
+        });
       },
       {
         intervalMs: settings.sweepIntervalMs,
@@ -49,7 +55,9 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
           catalogue: createCatalogue(parts),
           stock: createStockKeeping(parts),
           reservations,
-          changes,
+          reserve: settings.batching ? (request) => batcher.submit(request) : reserveOneByOne(reservations),
+          changes: createStockChanges(outbox.feed),
+          onFault: (err) => log.error({ err }, "a reservation of a batch failed unexpectedly"),
         }),
       ],
       admission: admission(database),

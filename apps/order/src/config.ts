@@ -1,4 +1,4 @@
-import { duration, integer, type SettingsOf, target } from "@shoal/config";
+import { duration, integer, onOrOff, type SettingsOf, target } from "@shoal/config";
 import { databaseSetting, serviceSettings } from "@shoal/runtime";
 
 /** The settings of the order service. */
@@ -29,6 +29,17 @@ export const declaredSettings = {
     env: "SHOAL_ORDER_STREAM_CONCURRENCY",
     schema: integer(32, 1, 1_000),
     about: "How many orders of one PlaceOrders stream are worked on at once.",
+  },
+  batching: {
+    env: "SHOAL_ORDER_BATCHING",
+    schema: onOrOff("on"),
+    about: "on: orders that come at the same time share calls and transactions. off: each has its own.",
+  },
+  userCacheMs: {
+    env: "SHOAL_ORDER_USER_CACHE_MS",
+    schema: integer(1_000, 0, 60_000),
+    about:
+      "So long at most a deactivated user may still order, in milliseconds, since active ones are remembered; 0: none are.",
   },
 };
 

@@ -9,6 +9,7 @@ import { createLogger } from "@shoal/telemetry";
 import { storageEngines } from "@shoal/testkit";
 import { declaredSettings } from "./config.ts";
 import { orderService } from "./service.ts";
+import { unbatched } from "./store/batched-order-store.ts";
 import { migrations } from "./store/migrations.ts";
 import { createSqlOrderStore, type OrderTables } from "./store/sql-order-store.ts";
 
@@ -18,7 +19,7 @@ for (const engine of storageEngines)
     const database = openDatabase<OrderTables>(databaseUrl);
     t.after(() => database.close());
     await migrate(database, migrations);
-    const store = createSqlOrderStore(database);
+    const store = unbatched(createSqlOrderStore(database));
     for (const id of ["o1", "o2"])
       await store.insert({
         id,

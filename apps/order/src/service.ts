@@ -1,24 +1,30 @@
-import { Broadcast, repeat } from "@shoal/concurrency";
+import { repeat } from "@shoal/concurrency";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
-import { createClient } from "@shoal/rpc";
+import { type Client, createClient } from "@shoal/rpc";
 import type { ServiceDefinition } from "@shoal/runtime";
-import { admission, logConnections, migrate, openDatabase } from "@shoal/storage";
-import { createStockHolds } from "./clients/stock-holds.ts";
-import { createUserDirectory } from "./clients/user-directory.ts";
+import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { createBatchedStockHolds, createStockHolds } from "./clients/stock-holds.ts";
+import { createBatchedUserDirectory, createUserDirectory, rememberActive } from "./clients/user-directory.ts";
 import type { OrderSettings } from "./config.ts";
 import type { Order } from "./domain/order.ts";
 import { createOrders } from "./domain/orders.ts";
 import { orderHandlers } from "./handlers/order-handlers.ts";
+import { batched, unbatched } from "./store/batched-order-store.ts";
 import { migrations } from "./store/migrations.ts";
+import { createOrderChanges } from "./store/order-events.ts";
 import { createSqlOrderStore, type OrderTables } from "./store/sql-order-store.ts";
 
 /** Orders that one run of the settling job looks at; it runs again at once while there are more. */
 const settleBatch = 100;
 
-/** Changes that a watcher may be behind. */
-const watchQueueLimit = 1_000;
+/** How long the answers to requests that were refused are kept, in milliseconds: two days, so that a day is sure. */
+const answersKeptForMs = 2 * 24 * 60 * 60_000;
+
+/** How often old answers are looked for, in milliseconds, and how many are deleted at once. */
+const forgetIntervalMs = 10_000;
+const forgetBatch = 1_000;
 
 /** The order service and all its parts. */
 export const orderService: ServiceDefinition<OrderSettings> = {
@@ -33,15 +39,12 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     const inventory = createClient(InventoryService, { ...clientOptions, address: settings.inventoryAddress });
     lifecycle.onStop("inventory client", () => inventory[Symbol.dispose]());
 
-    const changes = new Broadcast<Order>(watchQueueLimit);
-    const orders = createOrders({
-      store: createSqlOrderStore(database),
-      users: createUserDirectory(users),
-      stock: createStockHolds(inventory),
-      clock: systemClock,
-      holdMs: settings.holdMs,
-      onChange: (order) => changes.publish(order),
-    });
+    const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
+    lifecycle.onStop("outbox", () => outbox.close());
+
+    const ports = portsOf(settings, createSqlOrderStore(database, outbox.nudge), users, inventory);
+    lifecycle.onStop("batches", () => ports.close());
+    const orders = createOrders({ ...ports, clock: systemClock, holdMs: settings.holdMs });
 
     const settler = repeat(
       async (signal) => {
@@ -49,8 +52,10 @@ export const orderService: ServiceDefinition<OrderSettings> = {
           log.warn({ err, orderId: id }, "an order could not be settled; it is tried again later");
         // The context carries the signal to the calls of other services.
         const context = createContext({ requestId: newId(), signal });
-        const found = await runWithContext(context, () => orders.settleOverdue(settleBatch, onOrderError, signal));
-        return found === settleBatch;
+        const report = await runWithContext(context, () => orders.settleOverdue(settleBatch, onOrderError, signal));
+        // Expiring is everyday; to finish a change means that something was cut off.
+        if (report.confirmed + report.cancelled > 0) log.info(report, "orders whose change was cut off are settled");
+        return report.found === settleBatch;
       },
       {
         intervalMs: settings.settleIntervalMs,
@@ -59,9 +64,49 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     );
     lifecycle.onStop("settler", () => settler.stop());
 
+    const forgetter = repeat(
+      async () => (await ports.store.forgetAnswers(Date.now() - answersKeptForMs, forgetBatch)) === forgetBatch,
+      {
+        intervalMs: forgetIntervalMs,
+        onError: (err) => log.error({ err }, "old answers could not be deleted; it is tried again"),
+      },
+    );
+    lifecycle.onStop("forgetter", () => forgetter.stop());
+
     return {
-      services: [orderHandlers({ orders, changes, log, streamConcurrency: settings.streamConcurrency })],
+      services: [
+        orderHandlers({
+          orders,
+          changes: createOrderChanges(outbox.feed),
+          log,
+          streamConcurrency: settings.streamConcurrency,
+        }),
+      ],
       admission: admission(database),
     };
   },
 };
+
+/** The domain's ports: what is asked at the same time is asked together, unless the settings say otherwise. */
+function portsOf(
+  { batching, userCacheMs }: OrderSettings,
+  sqlStore: ReturnType<typeof createSqlOrderStore>,
+  userClient: Client<typeof UserService>,
+  inventoryClient: Client<typeof InventoryService>,
+) {
+  if (!batching) {
+    const users = rememberActive(createUserDirectory(userClient), userCacheMs);
+    return { store: unbatched(sqlStore), users, stock: createStockHolds(inventoryClient), close: async () => {} };
+  }
+  const store = batched(sqlStore);
+  const users = createBatchedUserDirectory(userClient);
+  const stock = createBatchedStockHolds(inventoryClient);
+  return {
+    store,
+    users: rememberActive(users, userCacheMs),
+    stock,
+    close: async () => {
+      await Promise.all([store.close(), users.close(), stock.close()]);
+    },
+  };
+}

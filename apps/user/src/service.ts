@@ -1,6 +1,6 @@
 import { newId, systemClock } from "@shoal/kernel";
 import type { ServiceDefinition } from "@shoal/runtime";
-import { admission, logConnections, migrate, openDatabase } from "@shoal/storage";
+import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
 import type { UserSettings } from "./config.ts";
 import { createUsers } from "./domain/users.ts";
 import { userHandlers } from "./handlers.ts";
@@ -15,7 +15,9 @@ export const userService: ServiceDefinition<UserSettings> = {
     const database = openDatabase<UserTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
-    const users = createUsers({ store: createSqlUserStore(database), clock: systemClock, newId });
+    const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
+    lifecycle.onStop("outbox", () => outbox.close());
+    const users = createUsers({ store: createSqlUserStore(database, outbox.nudge), clock: systemClock, newId });
     return { services: [userHandlers(users)], admission: admission(database) };
   },
 };

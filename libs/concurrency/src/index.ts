@@ -14,6 +14,7 @@ export { ClosedError, DiscardedError, QueueFullError, WaitTimeoutError } from ".
 export { type Repeating, type RepeatOptions, repeat } from "./repeat.ts";
 export { defaultSemaphoreOptions, type Permit, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 export { defaultSingleFlightOptions, SingleFlight, type SingleFlightOptions } from "./single-flight.ts";
+export { splitFailedBatches } from "./split-batches.ts";
 export {
   defaultSubscribeOptions,
   LaggedError,

@@ -115,6 +115,26 @@ export function fromStatus(end: StatusObject): AppError {
   });
 }
 
+/** The failure that a `google.rpc.Status` tells, such as one item of a batch has ended with: the inverse of {@link statusOf}. */
+export function errorOf({ code, message, details }: Status): AppError {
+  const info = find(details, ErrorInfoSchema);
+  const violations = find(details, BadRequestSchema)?.fieldViolations ?? [];
+  const preconditions = find(details, PreconditionFailureSchema)?.violations ?? [];
+  const resource = find(details, ResourceInfoSchema);
+  const retry = find(details, RetryInfoSchema)?.retryDelay;
+  return new AppError({
+    kind: kindOfCode.get(code) ?? "internal",
+    reason: info?.reason ?? status[code] ?? "UNKNOWN",
+    domain: info?.domain ?? "grpc",
+    message,
+    metadata: info?.metadata ?? {},
+    violations: violations.map(({ field, description }) => ({ field, description })),
+    preconditions: preconditions.map(({ subject, description }) => ({ subject, description })),
+    ...(resource && { resource: { type: resource.resourceType, name: resource.resourceName } }),
+    ...(retry && { retryAfterMs: durationMs(retry) }),
+  });
+}
+
 /** The name of the code that a call failed with; a lost connection is `UNAVAILABLE`, whatever grpc-js calls it. */
 export function codeNameOf(end: StatusObject): string {
   const lost = isLostConnection(end) && find(detailsIn(end.metadata), ErrorInfoSchema) === undefined;

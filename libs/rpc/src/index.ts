@@ -13,7 +13,7 @@ export {
 export type { CallOptions, ClientContext } from "./client/client-call.ts";
 export type { Fallbacks } from "./client/fallbacks.ts";
 export type { OnResilienceEvent, ResilienceEvent } from "./client/resilience-events.ts";
-export { serverDraining, statusOf } from "./errors.ts";
+export { errorOf, serverDraining, statusOf } from "./errors.ts";
 export { LivePolicies, type LivePolicy } from "./live-policies.ts";
 export { sendableMetadata } from "./metadata.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
@@ -28,6 +28,7 @@ export {
   type RateLimitPolicy,
   type RetryPolicy,
 } from "./policy.ts";
+export { decodeResumeToken, encodeResumeToken, resumeTokenExpired } from "./resume-token.ts";
 export type { OnRefused } from "./server/early-refusal.ts";
 export {
   type HandlerContext,

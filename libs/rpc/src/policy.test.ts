@@ -34,7 +34,7 @@ test("a deployment overrides single settings of single methods", () => {
   const users = policiesOf(UserService, overrides);
   assert.deepEqual(users.get(get), { ...defaultMethodPolicy, retry, timeoutMs: 50, maxResponseBytes: 2 ** 23 });
   assert.equal(largest(users, "maxResponseBytes"), 2 ** 23);
-  assert.deepEqual(policiesOf(InventoryService, overrides).size, 13);
+  assert.deepEqual(policiesOf(InventoryService, overrides).size, 14);
 });
 
 test("what cannot be used is refused with the name of the method", () => {

@@ -7,6 +7,8 @@ export interface ColumnTypes {
   readonly key: RawBuilder<unknown>;
   /** Unicode text of at most `characters`; compared by code point, case counts. */
   text(characters: number): RawBuilder<unknown>;
+  /** Unicode text of at most 16,000,000 bytes, which no index has; compared by code point. */
+  readonly longText: RawBuilder<unknown>;
   /** A whole number of 32 bits; read as `number`. */
   readonly int: RawBuilder<unknown>;
   /** A whole number of 64 bits; read as `bigint`. */
@@ -19,6 +21,7 @@ const words: Readonly<Record<DatabaseUrl["engine"], ColumnTypes>> = {
   sqlite: {
     key: sql`text`,
     text: () => sql`text`,
+    longText: sql`text`,
     int: sql`int`,
     bigint: sql`integer`,
     // STRICT refuses a value of another type, as MySQL's strict mode does, and tells INT from INTEGER when reading.
@@ -27,6 +30,7 @@ const words: Readonly<Record<DatabaseUrl["engine"], ColumnTypes>> = {
   mysql: {
     key: sql`varchar(255) character set ascii collate ascii_bin`,
     text: (characters) => sql`varchar(${sql.lit(characters)}) character set utf8mb4 collate utf8mb4_bin`,
+    longText: sql`mediumtext character set utf8mb4 collate utf8mb4_bin`,
     int: sql`int`,
     bigint: sql`bigint`,
     tableOptions: sql`engine = InnoDB default charset = utf8mb4`,

@@ -3,7 +3,7 @@ import { type Priority, requireInteger } from "@shoal/kernel";
 import { type Borrower, defaultPoolOptions, type PoolOptions, type PoolStats, Watermarks } from "@shoal/pool";
 import { Kysely, type Transaction } from "kysely";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
-import { databaseBusy, isTransient } from "./errors.ts";
+import { databaseBusy, databaseContended, isTransient } from "./errors.ts";
 import { guardedDialect } from "./guarded-dialect.ts";
 import { mysqlEngine } from "./mysql-dialect.ts";
 import { sqliteEngine } from "./sqlite-dialect.ts";
@@ -74,7 +74,8 @@ export interface Database<S> {
   borrowers(): readonly Borrower[];
   /**
    * Runs `work` in one transaction: all of it is committed, or nothing. After a deadlock or a lock that took too long
-   * it is run anew, so it must have no effect but through `tx`. No remote call belongs in it.
+   * it is run anew, so it must have no effect but through `tx`; after `maxAttempts` it fails (`unavailable`,
+   * `DATABASE_CONTENDED`). No remote call belongs in it.
    */
   transaction<T>(work: (tx: Transaction<S>) => Promise<T>): Promise<T>;
   /**
@@ -113,7 +114,8 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
         try {
           return await db.transaction().execute(work);
         } catch (error) {
-          if (attempt >= maxAttempts || !isTransient(error)) throw error;
+          if (!isTransient(error)) throw error;
+          if (attempt >= maxAttempts) throw databaseContended(error);
           // Full jitter: those who collided should not collide again.
           await sleep(Math.random() * 10 * 2 ** attempt);
         }

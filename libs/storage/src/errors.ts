@@ -21,9 +21,10 @@ export function isUniqueViolation(error: unknown): boolean {
   return mysql === 1062 || sqlite === 1555 || sqlite === 2067;
 }
 
-/** Whether MySQL refused to make an index because it is there. */
-export function isExistingIndex(error: unknown): boolean {
-  return codeOf(error).mysql === 1061;
+/** Whether MySQL refused to add a column or an index because it is there. */
+export function isAddedAlready(error: unknown): boolean {
+  const { mysql } = codeOf(error);
+  return mysql === 1060 || mysql === 1061;
 }
 
 /** Whether a transaction failed only because of others at the same time, so that running it again may succeed. */
@@ -55,6 +56,25 @@ export function isLostConnection(error: unknown): boolean {
   return closed || lostConnection.has(system ?? "");
 }
 
+/** A transaction has met others in vain, again and again. */
+export function databaseContended(cause: unknown): AppError {
+  return new AppError({
+    kind: "unavailable",
+    reason: "DATABASE_CONTENDED",
+    domain,
+    message: "others change the same things at this moment; try again later",
+    retryAfterMs: 100,
+    cause,
+  });
+}
+
+/** Whether MySQL takes no changes, as a replica does, and a server that is being moved. */
+function isReadOnly(error: unknown): boolean {
+  const { mysql } = codeOf(error);
+  // 1290 is of other options as well.
+  return mysql === 1836 || (mysql === 1290 && error instanceof Error && /read[-_ ]only/.test(error.message));
+}
+
 /** Refuses a caller because too many want the database. */
 export function databaseBusy(cause?: unknown): AppError {
   return new AppError({
@@ -69,7 +89,7 @@ export function databaseBusy(cause?: unknown): AppError {
 
 /**
  * What a caller should learn of an error of the driver or the pool: connections that are all in use for too long, or wanted
- * by too many, are `exhausted`; a database that cannot be reached is `unavailable`; anything else is answered as it is.
+ * by too many, are `exhausted`; a database that cannot be reached, or takes no changes, is `unavailable`; anything else is answered as it is.
  */
 export function translateError(error: unknown): unknown {
   if (isAppError(error, "POOL_QUEUE_FULL") || isAppError(error, "POOL_ACQUIRE_TIMEOUT")) return databaseBusy(error);
@@ -80,6 +100,15 @@ export function translateError(error: unknown): unknown {
       reason: "DATABASE_LOCKED",
       domain,
       message: "another process holds the database; try again later",
+      retryAfterMs: 1_000,
+      cause: error,
+    });
+  if (isReadOnly(error))
+    return new AppError({
+      kind: "unavailable",
+      reason: "DATABASE_READ_ONLY",
+      domain,
+      message: "the database takes no changes now; try again later",
       retryAfterMs: 1_000,
       cause: error,
     });

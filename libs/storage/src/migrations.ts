@@ -2,7 +2,7 @@ import type { Kysely, RawBuilder } from "kysely";
 import { type Migration as KyselyMigration, Migrator } from "kysely/migration";
 import { type ColumnTypes, columnTypes } from "./column-types.ts";
 import type { Database } from "./database.ts";
-import { isExistingIndex } from "./errors.ts";
+import { isAddedAlready } from "./errors.ts";
 
 /** One step of a schema's history. Never edited once released: add another. */
 export interface Migration {
@@ -10,8 +10,8 @@ export interface Migration {
   readonly name: string;
   /**
    * The statements, run in order. MySQL commits each DDL statement by itself, so a crash can leave a migration half
-   * done and it is run again: write each so that it can be (`create table if not exists`). An index that is there
-   * already counts as made, for MySQL has no words for that.
+   * done and it is run again: write each so that it can be (`create table if not exists`). A column or an index
+   * that is there already counts as added, for MySQL has no words for that.
    */
   statements(types: ColumnTypes): readonly RawBuilder<unknown>[];
 }
@@ -48,7 +48,7 @@ function toKysely(migration: Migration, types: ColumnTypes): KyselyMigration {
         try {
           await statement.execute(db);
         } catch (error) {
-          if (!isExistingIndex(error)) throw error;
+          if (!isAddedAlready(error)) throw error;
         }
       }
     },

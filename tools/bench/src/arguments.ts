@@ -11,6 +11,8 @@ export type BenchArguments =
       readonly rounds: number;
       readonly seconds: number;
       readonly only: readonly string[] | undefined;
+      /** `sqlite` or a `mysql://` URL. */
+      readonly database: string | undefined;
       readonly profile: string | undefined;
     };
 
@@ -28,6 +30,7 @@ ${lines.join("\n")}
   --rounds N      how often everything is measured; the figures are medians
   --seconds S     how long one thing is measured in one round
   --only A,B      only these, beside the baseline
+  --database D    sqlite, or mysql://USER:PASSWORD@HOST:PORT, where the bench can use either (${takers(benches)})
   --profile DIR   write CPU profiles of the measured processes to DIR, where the bench has any
   --help          show this`;
 }
@@ -42,6 +45,7 @@ export function readArguments(args: readonly string[], benches: readonly Bench[]
       rounds: { type: "string" },
       seconds: { type: "string" },
       only: { type: "string" },
+      database: { type: "string" },
       profile: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -60,8 +64,20 @@ export function readArguments(args: readonly string[], benches: readonly Bench[]
     rounds: numberOf("--rounds", values.rounds, bench.defaults.rounds, /^\d+$/, 1, 1_000),
     seconds: numberOf("--seconds", values.seconds, bench.defaults.seconds, /^\d+(\.\d+)?$/, 0.05, 60),
     only: values.only === undefined ? undefined : subjectsOf(values.only, bench),
+    database: values.database === undefined ? undefined : databaseOf(values.database, bench, benches),
     profile: values.profile,
   };
+}
+
+function takers(benches: readonly Bench[]): string {
+  const names = benches.filter(({ takesDatabase }) => takesDatabase).map(({ name }) => name);
+  return names.join(", ") || "none";
+}
+
+function databaseOf(text: string, { name, takesDatabase }: Bench, benches: readonly Bench[]): string {
+  if (!takesDatabase) throw new Error(`--database: the bench ${name} takes none; benches that do: ${takers(benches)}`);
+  if (text === "sqlite" || (/^mysql:\/\/./.test(text) && URL.canParse(text))) return text;
+  throw new Error("--database must be sqlite or mysql://USER:PASSWORD@HOST:PORT");
 }
 
 function numberOf(

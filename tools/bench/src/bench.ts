@@ -32,6 +32,8 @@ export interface BenchSettings {
   readonly seconds: number;
   /** Only these of the things that the bench compares, and its baseline; all when undefined. */
   readonly only: readonly string[] | undefined;
+  /** The database to use, where the bench {@link Bench.takesDatabase takes} one: `sqlite`, a `mysql://` URL, or its own choice. */
+  readonly database?: string | undefined;
   /** A folder to write CPU profiles of the measured processes to. */
   readonly profileDir: string | undefined;
   /** Aborts when the bench is to stop: it then ends what it has started and rejects. */
@@ -47,6 +49,8 @@ export interface Bench {
   readonly what: string;
   /** What it compares, its baseline first. */
   readonly subjects: readonly string[];
+  /** Whether it may be told which database to use; otherwise it cannot. */
+  readonly takesDatabase?: boolean;
   readonly defaults: { readonly rounds: number; readonly seconds: number };
   run(settings: BenchSettings): Promise<BenchReport>;
 }

@@ -1,6 +1,7 @@
 import { balanceBench } from "./balance/balance-bench.ts";
 import type { Bench } from "./bench.ts";
 import { connectionsBench } from "./connections/connections-bench.ts";
+import { ordersBench } from "./orders/orders-bench.ts";
 import { overloadBench } from "./overload/overload-bench.ts";
 import { poolBench } from "./pool/pool-bench.ts";
 import { resilienceBench } from "./resilience/resilience-bench.ts";
@@ -14,4 +15,5 @@ export const benches: readonly Bench[] = [
   poolBench,
   resilienceBench,
   overloadBench,
+  ordersBench,
 ];

@@ -39,7 +39,7 @@ for (const engine of storageEngines) {
 
     const calls = [...badUserCalls(world), ...badInventoryCalls(world), ...badOrderCalls(world)];
     await t.test("every RPC is called badly", () => {
-      assert.equal(serviceOf.size, 26);
+      assert.equal(serviceOf.size, 27);
       assert.deepEqual(new Set(calls.map(({ rpc }) => rpc)), new Set(serviceOf.keys()));
     });
     for (const call of calls)

@@ -295,11 +295,14 @@ function badReservationCalls({ tea, mug, gold, nugget, last, reservations }: Wor
           }),
       ),
     ),
+    invalid("BatchReserveStock", "no requests", ["requests"], ({ inventory }) =>
+      inventory.batchReserveStock({ requests: [] }),
+    ),
+    invalid("BatchReserveStock", "101 requests", ["requests"], ({ inventory }) =>
+      inventory.batchReserveStock({ requests: Array.from({ length: 101 }, () => ({})) }),
+    ),
     refused("ConfirmReservation", "unknown id", "NOT_FOUND", "RESERVATION_NOT_FOUND", ({ inventory }) =>
       inventory.confirmReservation({ reservationId: "none" }),
-    ),
-    refused("ReleaseReservation", "unknown id", "NOT_FOUND", "RESERVATION_NOT_FOUND", ({ inventory }) =>
-      inventory.releaseReservation({ reservationId: "none" }),
     ),
     refused("GetReservation", "unknown id", "NOT_FOUND", "RESERVATION_NOT_FOUND", ({ inventory }) =>
       inventory.getReservation({ reservationId: "none" }),

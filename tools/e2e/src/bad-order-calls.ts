@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { CreateOrderRequestSchema, type PlaceOrdersResponse } from "@shoal/contracts/order/v1/order_service";
+import { newId } from "@shoal/kernel";
 import {
   type BadCall,
   badSkus,
@@ -49,7 +50,9 @@ function badOrders(
   const lines = [{ sku: tea.sku, quantity: 1 }];
   const order = { idempotencyKey: "new", userId: ada.id, lines };
   const having = (change: OrderInit) => (clients: Clients) => call(clients, { ...order, ...change } as OrderInit);
-  const withLines = (...lines: readonly { sku: string; quantity: number }[]) => having({ lines: [...lines] });
+  // What is refused for good is refused under its key from then on: others need keys of their own.
+  const withLines = (...lines: readonly { sku: string; quantity: number }[]) =>
+    having({ lines: [...lines], idempotencyKey: newId() });
   const overflow = (when: string, index: number, ...lines: readonly { sku: string; quantity: number }[]) =>
     refused(rpc, when, "INVALID_ARGUMENT", "AMOUNT_OVERFLOW", withLines(...lines), {
       fields: [`lines[${index}].quantity`],

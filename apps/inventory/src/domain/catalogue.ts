@@ -22,7 +22,7 @@ export function createCatalogue({ store, clock }: { store: InventoryStore; clock
     create: async (input: NewProduct, quantity: number): Promise<Product> => {
       const product = newProduct(input, clock.now());
       const { sku, createdAtMs } = product;
-      const stock = { sku, available: quantity, held: 0, sold: 0 };
+      const stock = { sku, available: quantity, held: 0, sold: 0, version: 0 };
       const adjustment = { source: "create", id: sku, sku, delta: quantity, reason: "", createdAtMs } as const;
       try {
         await store.transaction(async (tx) => {

@@ -25,6 +25,8 @@ export interface InventoryStore {
   findReservation(id: string): Promise<Reservation | undefined>;
   /** Ids of up to `limit` holds that expired at `nowMs` or before, those that expired first at the front. */
   findOverdue(nowMs: number, limit: number): Promise<readonly string[]>;
+  /** Deletes up to `limit` fences whose time has passed at `nowMs`; answers how many. */
+  deleteFences(nowMs: number, limit: number): Promise<number>;
   /**
    * Runs `work` in one transaction: all or nothing. It may be run more than once, so it must have no effect but
    * through `tx`.
@@ -41,20 +43,23 @@ export interface InventoryTransaction {
   lock(skus: readonly string[]): Promise<ReadonlyMap<string, StockedProduct>>;
   /** The reservations that exist of `ids`, likewise. */
   lockReservations(ids: readonly string[]): Promise<readonly Reservation[]>;
-  /** The reservation with that id, without a lock. */
-  findReservation(id: string): Promise<Reservation | undefined>;
+  /** The reservations that exist of `ids`, without a lock. */
+  findReservations(ids: readonly string[]): Promise<readonly Reservation[]>;
   /** Adds products with their stock. Throws a {@link CollisionError} when one of the SKUs exists. */
   insert(products: readonly StockedProduct[]): Promise<void>;
   /** Replaces a product that is locked, not its stock. */
   replace(product: Product): Promise<void>;
-  /** Adds the figures to the levels; each SKU must exist. Throws if one would fall below 0. */
+  /**
+   * Adds the figures to the levels, each SKU once, and publishes the levels as they are then when the transaction commits;
+   * each SKU must exist. Throws if one would fall below 0.
+   */
   move(moves: readonly StockMove[]): Promise<void>;
   /** The adjustments that exist with that source and one of `ids`. */
   findAdjustments(source: Adjustment["source"], ids: readonly string[]): Promise<readonly Adjustment[]>;
   /** Records adjustments. Throws a {@link CollisionError} when one exists. */
   insertAdjustments(adjustments: readonly Adjustment[]): Promise<void>;
-  /** Adds a reservation. Throws a {@link CollisionError} when its id exists. */
-  insertReservation(reservation: Reservation): Promise<void>;
+  /** Adds reservations. Throws a {@link CollisionError} when the id of one exists. */
+  insertReservations(reservations: readonly Reservation[]): Promise<void>;
   /** Sets the status of reservations that are locked. */
   setStatus(ids: readonly string[], status: Reservation["status"]): Promise<void>;
 }

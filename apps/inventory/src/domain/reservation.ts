@@ -5,12 +5,13 @@ import { insufficientStock } from "./stock.ts";
 /**
  * Stock held for one purpose, at the prices of the moment it was made.
  *
- * States: held → confirmed | released | expired. A hold ends once.
+ * States: held → confirmed | released | expired. A hold ends once. One that is released before it is made is a fence: it
+ * begins as released, without lines, and keeps the request that comes late from holding what nobody would give back.
  */
 export interface Reservation {
   readonly id: string;
   readonly status: "held" | "confirmed" | "released" | "expired";
-  /** At least one; each SKU once; all in the currency of the total. */
+  /** Each SKU once; all in the currency of the total. None of a fence. */
   readonly lines: readonly ReservationLine[];
   readonly total: Money;
   readonly expiresAtMs: number;
@@ -35,6 +36,17 @@ export interface Offer {
   readonly sku: string;
   readonly price: Money;
   readonly available: number;
+}
+
+/** A reservation that is released before it is made, until some time has passed. */
+export function fenceOf(id: string, nowMs: number, forMs: number): Reservation {
+  const total = { minorUnits: 0n, currency: "" };
+  return { id, status: "released", lines: [], total, createdAtMs: nowMs, expiresAtMs: nowMs + forMs };
+}
+
+/** Whether it was released before it was made. */
+export function isFence({ lines }: Reservation): boolean {
+  return lines.length === 0;
 }
 
 /** Whether a reservation is the answer to a request for `lines`. */

@@ -1,46 +1,48 @@
-import type { Clock } from "@shoal/kernel";
+import type { AppError, Clock } from "@shoal/kernel";
 import { CollisionError, type InventoryStore, type InventoryTransaction } from "./inventory-store.ts";
-import { skuNotFound } from "./product.ts";
-import {
-  isFor,
-  price,
-  type RequestedLine,
-  type Reservation,
-  reservationEnded,
-  reservationIdReused,
-  reservationNotFound,
-} from "./reservation.ts";
-import type { StockMove } from "./stock.ts";
+import { fenceOf, type Reservation, reservationEnded, reservationNotFound } from "./reservation.ts";
+import { movesOf, type ReserveOutcome, type ReserveRequest, reserveAll } from "./reserving.ts";
+
+/** How long a reservation that was released before it was made is kept from being made. */
+const fencedForMs = 24 * 60 * 60_000;
+
+/** How often a transaction is decided that meets a row which somebody else adds at the same moment: then it is there. */
+const maxCollisions = 5;
 
 /** What can be done with reservations. */
 export type Reservations = ReturnType<typeof createReservations>;
 
-/**
- * The use cases about reservations. Errors are the constructors in `reservation.ts`. `onChange` is told the SKUs whose
- * levels have changed, after the commit.
- */
-export function createReservations(parts: {
-  store: InventoryStore;
-  clock: Clock;
-  onChange: (skus: readonly string[]) => void;
-}) {
-  const { store, clock, onChange } = parts;
+/** The use cases about reservations. Errors are the constructors in `reservation.ts`. */
+export function createReservations({ store, clock }: { readonly store: InventoryStore; readonly clock: Clock }) {
+  /** Decides in a transaction, anew where a row that it adds is there by then. */
+  const decide = async <T>(work: (tx: InventoryTransaction) => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await store.transaction(work);
+      } catch (error) {
+        if (!(error instanceof CollisionError) || attempt === maxCollisions) throw error;
+      }
+    }
+  };
 
-  /** Ends the hold as `wanted`, or as expired when its time has passed; answers the reservation as it then is. */
-  const end = async (id: string, wanted: "confirmed" | "released"): Promise<Reservation> => {
-    const endOnce = async (tx: InventoryTransaction) => {
+  /** Ends the hold as `wanted`, or as expired when its time has passed; what was never made ends as `missing` says. */
+  const end = (
+    id: string,
+    wanted: "confirmed" | "released",
+    missing: (tx: InventoryTransaction) => Promise<Reservation> | AppError,
+  ): Promise<Reservation> =>
+    decide(async (tx) => {
       const [found] = await tx.lockReservations([id]);
-      if (found === undefined) throw reservationNotFound(id);
-      if (found.status !== "held") return { reservation: found, ended: false };
+      if (found === undefined) {
+        const made = missing(tx);
+        if (made instanceof Error) throw made;
+        return await made;
+      }
+      if (found.status !== "held") return found;
       const status = found.expiresAtMs <= clock.now() ? "expired" : wanted;
       await endHolds(tx, [found], status);
-      const reservation: Reservation = { ...found, status };
-      return { reservation, ended: true };
-    };
-    const { reservation, ended } = await store.transaction(endOnce);
-    if (ended) onChange(skusOf([reservation]));
-    return reservation;
-  };
+      return { ...found, status };
+    });
 
   return {
     get: async (id: string): Promise<Reservation> => {
@@ -49,72 +51,49 @@ export function createReservations(parts: {
       return reservation;
     },
 
-    /** Holds all lines or none. The same request again answers the reservation as it is now. */
-    reserve: async (id: string, lines: readonly RequestedLine[], timeToLiveMs: number): Promise<Reservation> => {
-      const reserveOnce = async (tx: InventoryTransaction) => {
-        const products = await tx.lock(lines.map((line) => line.sku));
-        const earlier = await tx.findReservation(id);
-        if (earlier !== undefined) {
-          if (!isFor(earlier, lines)) throw reservationIdReused(id);
-          return { reservation: earlier, made: false };
-        }
-        const offers = new Map(
-          [...products].map(([sku, { product, stock }]) => [
-            sku,
-            { sku, price: product.price, available: stock.available },
-          ]),
-        );
-        const createdAtMs = clock.now();
-        const reservation: Reservation = {
-          id,
-          status: "held",
-          ...price(lines, offers, skuNotFound),
-          createdAtMs,
-          expiresAtMs: createdAtMs + timeToLiveMs,
-        };
-        await tx.insertReservation(reservation);
-        await tx.move(lines.map(({ sku, quantity }) => ({ sku, available: -quantity, held: quantity })));
-        return { reservation, made: true };
-      };
-      try {
-        const { reservation, made } = await store.transaction(reserveOnce);
-        if (made) onChange(skusOf([reservation]));
-        return reservation;
-      } catch (error) {
-        // The locks on the SKUs order all uses of the id but those for other lines.
-        throw error instanceof CollisionError ? reservationIdReused(id) : error;
-      }
-    },
+    /**
+     * Makes reservations, each all of its lines or none, in one transaction; answers what became of each. The same request
+     * again answers the reservation as it is now.
+     */
+    reserve: (requests: readonly ReserveRequest[]): Promise<readonly ReserveOutcome[]> =>
+      decide((tx) => reserveAll(tx, requests, clock.now())),
 
     /** Turns the hold into a sale; one that is sold stays sold. */
     confirm: async (id: string): Promise<Reservation> => {
-      const reservation = await end(id, "confirmed");
+      const reservation = await end(id, "confirmed", () => reservationNotFound(id));
       if (reservation.status === "released" || reservation.status === "expired")
         throw reservationEnded(id, reservation.status);
       return reservation;
     },
 
-    /** Gives the stock back; a hold that is released or expired stays so. */
+    /**
+     * Gives the stock back; a hold that is released or expired stays so. What was never made cannot be made for a day: the
+     * request to make it may be on its way still.
+     */
     release: async (id: string): Promise<Reservation> => {
-      const reservation = await end(id, "released");
+      const reservation = await end(id, "released", async (tx) => {
+        const fence = fenceOf(id, clock.now(), fencedForMs);
+        await tx.insertReservations([fence]);
+        return fence;
+      });
       if (reservation.status === "confirmed") throw reservationEnded(id, reservation.status);
       return reservation;
     },
 
     /** Ends up to `limit` holds whose time has passed; answers how many it looked at. */
     expireOverdue: async (limit: number): Promise<number> => {
-      const nowMs = clock.now();
-      const ids = await store.findOverdue(nowMs, limit);
+      const ids = await store.findOverdue(clock.now(), limit);
       if (ids.length === 0) return 0;
-      const expired = await store.transaction(async (tx) => {
+      await store.transaction(async (tx) => {
         // Some may have been confirmed, released or expired since they were found.
         const held = (await tx.lockReservations(ids)).filter(({ status }) => status === "held");
         await endHolds(tx, held, "expired");
-        return held;
       });
-      onChange(skusOf(expired));
       return ids.length;
     },
+
+    /** Forgets up to `limit` reservations that were released before they were made, a day after that; answers how many. */
+    forgetFences: (limit: number): Promise<number> => store.deleteFences(clock.now(), limit),
   };
 }
 
@@ -128,13 +107,6 @@ async function endHolds(
     held.map(({ id }) => id),
     status,
   );
-  const quantities = new Map<string, number>();
-  for (const { sku, quantity } of held.flatMap(({ lines }) => lines))
-    quantities.set(sku, (quantities.get(sku) ?? 0) + quantity);
   const to = status === "confirmed" ? "sold" : "available";
-  await tx.move([...quantities].map(([sku, quantity]): StockMove => ({ sku, held: -quantity, [to]: quantity })));
-}
-
-function skusOf(reservations: readonly Reservation[]): readonly string[] {
-  return reservations.flatMap(({ lines }) => lines.map(({ sku }) => sku));
+  await tx.move(movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity })));
 }

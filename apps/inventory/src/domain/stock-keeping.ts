@@ -24,16 +24,8 @@ const maxLoadAttempts = 5;
 /** What can be done with stock. */
 export type StockKeeping = ReturnType<typeof createStockKeeping>;
 
-/**
- * The use cases about stock levels. Errors are the constructors in `stock.ts`. `onChange` is told the SKUs whose
- * levels have changed, after the commit.
- */
-export function createStockKeeping(parts: {
-  store: InventoryStore;
-  clock: Clock;
-  onChange: (skus: readonly string[]) => void;
-}) {
-  const { store, clock, onChange } = parts;
+/** The use cases about stock levels. Errors are the constructors in `stock.ts`. */
+export function createStockKeeping({ store, clock }: { readonly store: InventoryStore; readonly clock: Clock }) {
   return {
     /** The levels of the SKUs that exist, and the SKUs that do not, both in the order of `skus`. */
     get: async (skus: readonly string[]) => {
@@ -59,12 +51,10 @@ export function createStockKeeping(parts: {
         requireAdjustable(stock, delta);
         await tx.insertAdjustments([adjustment]);
         await tx.move([{ sku, available: delta }]);
-        return { ...stock, available: stock.available + delta };
+        return { ...stock, available: stock.available + delta, version: stock.version + 1 };
       };
       try {
-        const level = await store.transaction(adjustOnce);
-        onChange([sku]);
-        return level;
+        return await store.transaction(adjustOnce);
       } catch (error) {
         // The lock on this SKU orders all uses of the id but those for another SKU.
         throw error instanceof CollisionError ? adjustmentIdReused(id) : error;
@@ -79,9 +69,7 @@ export function createStockKeeping(parts: {
       const nowMs = clock.now();
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const { outcomes, changed } = await store.transaction((tx) => loadLines(tx, loadId, lines, nowMs));
-          onChange(changed);
-          return outcomes;
+          return await store.transaction((tx) => loadLines(tx, loadId, lines, nowMs));
         } catch (error) {
           // Somebody else created one of the products meanwhile: now it is one to bring up to date.
           if (!(error instanceof CollisionError) || attempt === maxLoadAttempts) throw error;
@@ -91,7 +79,12 @@ export function createStockKeeping(parts: {
   };
 }
 
-async function loadLines(tx: InventoryTransaction, loadId: string, lines: readonly LoadLine[], nowMs: number) {
+async function loadLines(
+  tx: InventoryTransaction,
+  loadId: string,
+  lines: readonly LoadLine[],
+  nowMs: number,
+): Promise<readonly LoadOutcome[]> {
   const idOf = (sku: string) => `${loadId}/${sku}`;
   const skus = [...new Set(lines.map((line) => line.sku))];
   const known = new Map(await tx.lock(skus));
@@ -113,7 +106,10 @@ async function loadLines(tx: InventoryTransaction, loadId: string, lines: readon
     }
     const existing = known.get(sku);
     if (existing === undefined) {
-      created.push({ product: newProduct(input, nowMs), stock: { sku, available: quantity, held: 0, sold: 0 } });
+      created.push({
+        product: newProduct(input, nowMs),
+        stock: { sku, available: quantity, held: 0, sold: 0, version: 0 },
+      });
     } else {
       try {
         requireAdjustable(existing.stock, quantity);
@@ -144,7 +140,7 @@ async function loadLines(tx: InventoryTransaction, loadId: string, lines: readon
   await tx.insert(created);
   await tx.insertAdjustments(adjustments);
   await tx.move(moves);
-  return { outcomes, changed: adjustments.map((adjustment) => adjustment.sku) };
+  return outcomes;
 }
 
 function samePrice(a: NewProduct, b: NewProduct): boolean {

@@ -10,10 +10,26 @@ export interface StockLevel {
   readonly held: number;
   /** In confirmed reservations. */
   readonly sold: number;
+  /** How often they have been moved. */
+  readonly version: number;
 }
 
 /** A movement of pieces between the three states of a SKU; what is left out is 0. */
-export type StockMove = Partial<Omit<StockLevel, "sku">> & { readonly sku: string };
+export type StockMove = Partial<Pick<StockLevel, "available" | "held" | "sold">> & { readonly sku: string };
+
+/** A level after a change, and the change's place among all. */
+export interface StockChange {
+  readonly place: bigint;
+  readonly level: StockLevel;
+}
+
+/** All changes of levels, whichever instance makes them. */
+export interface StockChanges {
+  /** The place of the last change that is known. */
+  position(): Promise<bigint>;
+  /** The changes after a place, in groups as they come, until `signal` aborts. Fails where some are not kept any more. */
+  read(after: bigint, signal: AbortSignal): AsyncIterable<readonly StockChange[]>;
+}
 
 /** A change of what there is, made once. */
 export interface Adjustment {

@@ -1,9 +1,10 @@
 import type { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import type { ServiceHandlers } from "@shoal/rpc";
+import type { StockChanges } from "../domain/stock.ts";
 import type { StockKeeping } from "../domain/stock-keeping.ts";
 import { loadStock } from "./load-stock.ts";
 import { stockToMessage } from "./messages.ts";
-import { type StockChanges, watchStock } from "./watch-stock.ts";
+import { watchStock } from "./watch-stock.ts";
 
 type StockMethods = "adjustStock" | "loadStock" | "getStock" | "watchStock";
 
@@ -24,6 +25,6 @@ export function stockHandlers(
       return { stock: levels.map(stockToMessage), missingSkus: missing };
     },
 
-    watchStock: ({ skus }, context) => watchStock(stock, changes, skus, context),
+    watchStock: (request, context) => watchStock(stock, changes, request, context),
   };
 }

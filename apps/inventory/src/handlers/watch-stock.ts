@@ -1,56 +1,55 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Broadcast } from "@shoal/concurrency";
-import type { WatchStockResponseSchema } from "@shoal/contracts/inventory/v1/inventory_service";
-import { type HandlerContext, serverDraining } from "@shoal/rpc";
-import { skuNotFound } from "../domain/product.ts";
-import type { StockLevel } from "../domain/stock.ts";
+import type { WatchStockRequest, WatchStockResponseSchema } from "@shoal/contracts/inventory/v1/inventory_service";
+import { isAppError } from "@shoal/kernel";
+import {
+  decodeResumeToken,
+  encodeResumeToken,
+  type HandlerContext,
+  resumeTokenExpired,
+  serverDraining,
+} from "@shoal/rpc";
+import { domain, skuNotFound } from "../domain/product.ts";
+import type { StockChange, StockChanges } from "../domain/stock.ts";
 import type { StockKeeping } from "../domain/stock-keeping.ts";
 import { stockToMessage } from "./messages.ts";
 
-/** Tells which SKUs' levels have changed. */
-export type StockChanges = Broadcast<string>;
-
-/** The most SKUs that one call may watch; a watcher's queue holds each at most once. */
-export const maxWatchedSkus = 100;
-
-/** The levels of `skus` now, and each again when it has changed. Changes while a level is being sent become one. */
+/** The levels of the SKUs now, unless a token says where to go on, and each again when it has changed. */
 export async function* watchStock(
   stock: StockKeeping,
   changes: StockChanges,
-  skus: readonly string[],
+  { skus, resumeToken }: WatchStockRequest,
   { signal, draining }: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof WatchStockResponseSchema>, void, undefined> {
-  const waiting = new Set<string>();
-  const watched = new Set(skus);
-  const accepts = (sku: string) => {
-    if (!watched.has(sku) || waiting.has(sku)) return false;
-    waiting.add(sku);
-    return true;
-  };
-  // Subscribed before the first read: what changes meanwhile is sent again rather than missed.
-  const changed = changes.subscribe(accepts, AbortSignal.any([signal, draining]));
+  const answer = ({ place, level }: StockChange) => ({
+    stock: stockToMessage(level),
+    resumeToken: encodeResumeToken(place),
+  });
+  const resumed = decodeResumeToken(resumeToken, domain);
+  // Known before the levels are read: what changes meanwhile is sent again rather than missed.
+  const place = resumed ?? (await changes.position());
+  const { levels, missing } = await stock.get(skus);
+  const [unknown] = missing;
+  if (unknown !== undefined) throw skuNotFound(unknown);
+  if (resumed === undefined) for (const level of levels) yield answer({ place, level });
+
+  /** What was sent last of each SKU: what was read may be ahead of the changes that follow. */
+  const sent = new Map(levels.map(({ sku, version }) => [sku, resumed === undefined ? version : 0]));
   try {
-    const { levels, missing } = await stock.get(skus);
-    const [unknown] = missing;
-    if (unknown !== undefined) throw skuNotFound(unknown);
-    const sent = new Map<string, StockLevel>();
-    for (const level of levels) {
-      sent.set(level.sku, level);
-      yield { stock: stockToMessage(level) };
+    for await (const group of changes.read(place, AbortSignal.any([signal, draining]))) {
+      // Of several changes of one SKU the last one, in its place.
+      const latest = new Map<string, StockChange>();
+      for (const change of group) {
+        const { sku, version } = change.level;
+        if (version <= (sent.get(sku) ?? Number.POSITIVE_INFINITY)) continue;
+        sent.set(sku, version);
+        latest.delete(sku);
+        latest.set(sku, change);
+      }
+      for (const change of latest.values()) yield answer(change);
     }
-    for await (const sku of changed) {
-      waiting.delete(sku);
-      const [level] = (await stock.get([sku])).levels;
-      if (level === undefined || isSame(level, sent.get(sku))) continue;
-      sent.set(sku, level);
-      yield { stock: stockToMessage(level) };
-    }
-  } finally {
-    await changed.return?.();
+  } catch (error) {
+    const isGone = isAppError(error, "EVENTS_PRUNED") || isAppError(error, "EVENTS_UNKNOWN");
+    throw isGone ? resumeTokenExpired(domain, error) : error;
   }
   if (draining.aborted) throw serverDraining();
-}
-
-function isSame(a: StockLevel, b: StockLevel | undefined): boolean {
-  return a.available === b?.available && a.held === b.held && a.sold === b.sold;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { CollisionError, type InventoryStore, type StockedProduct } from "../domain/inventory-store.ts";
-import type { Reservation } from "../domain/reservation.ts";
+import { fenceOf, type Reservation } from "../domain/reservation.ts";
 import type { Adjustment } from "../domain/stock.ts";
 
 /** A product with 10 pieces available. */
@@ -16,7 +16,7 @@ export function stocked(sku: string, available = 10): StockedProduct {
       createdAtMs: 1_700_000_000_123,
       updatedAtMs: 1_700_000_000_456,
     },
-    stock: { sku, available, held: 0, sold: 0 },
+    stock: { sku, available, held: 0, sold: 0, version: 0 },
   };
 }
 
@@ -87,12 +87,12 @@ export function inventoryStoreContract(
         { sku: "A", available: -10, held: 10 },
       ]),
     );
-    assert.deepEqual(await level(store, "A"), { sku: "A", available: 0, held: 10, sold: 0 });
-    assert.deepEqual(await level(store, "B"), { sku: "B", available: 9, held: 0, sold: 1 });
+    assert.deepEqual(await level(store, "A"), { sku: "A", available: 0, held: 10, sold: 0, version: 1 });
+    assert.deepEqual(await level(store, "B"), { sku: "B", available: 9, held: 0, sold: 1, version: 1 });
     await assert.rejects(store.transaction((tx) => tx.move([{ sku: "A", available: -1 }])));
     await assert.rejects(
       store.transaction((tx) => tx.move([{ sku: "none", available: 1 }])),
-      /no stock of none/,
+      /no stock of some of none/,
     );
   });
 
@@ -115,7 +115,7 @@ export function inventoryStoreContract(
     await put(store, stocked("A"));
     const failing = store.transaction(async (tx) => {
       await tx.move([{ sku: "A", available: -5, held: 5 }]);
-      await tx.insertReservation(held("r1"));
+      await tx.insertReservations([held("r1")]);
       throw new Error("changed my mind");
     });
     await assert.rejects(failing, /changed my mind/);
@@ -143,21 +143,31 @@ export function inventoryStoreContract(
   });
 
   it("gives back reservations with their lines in order", async (store) => {
-    await store.transaction((tx) => tx.insertReservation(held("r1")));
+    await store.transaction((tx) => tx.insertReservations([held("r1")]));
     assert.deepEqual(await store.findReservation("r1"), held("r1"));
     assert.equal(await store.findReservation("R1"), undefined);
     await assert.rejects(
-      store.transaction((tx) => tx.insertReservation(held("r1"))),
+      store.transaction((tx) => tx.insertReservations([held("r1")])),
       CollisionError,
     );
     const locked = await store.transaction((tx) => tx.lockReservations(["r1", "none"]));
     assert.deepEqual(locked, [held("r1")]);
   });
 
+  it("forgets who was released before it was made, a while after that, and nobody else", async (store) => {
+    const fence = fenceOf("never", 1_000, 500);
+    await store.transaction((tx) => tx.insertReservations([fence, held("r1", 1_000)]));
+    assert.deepEqual(await store.findReservation("never"), fence);
+    assert.equal(await store.deleteFences(1_499, 10), 0);
+    assert.equal(await store.deleteFences(1_500, 10), 1);
+    assert.equal(await store.findReservation("never"), undefined);
+    assert.deepEqual(await store.findOverdue(2_000, 10), ["r1"]);
+  });
+
   it("finds the holds that are overdue, the oldest first, and no others", async (store) => {
     await store.transaction(async (tx) => {
       for (const [id, expiresAtMs] of Object.entries({ late: 3_000, first: 1_000, second: 2_000, sold: 500 }))
-        await tx.insertReservation(held(id, expiresAtMs));
+        await tx.insertReservations([held(id, expiresAtMs)]);
       await tx.setStatus(["sold"], "confirmed");
     });
     assert.deepEqual(await store.findOverdue(2_000, 10), ["first", "second"]);

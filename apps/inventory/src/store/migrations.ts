@@ -1,4 +1,4 @@
-import type { Migration } from "@shoal/storage";
+import { type Migration, outboxSchema } from "@shoal/storage";
 import { sql } from "kysely";
 
 /** The history of the inventory service's schema. */
@@ -51,5 +51,12 @@ export const migrations: readonly Migration[] = [
   {
     name: "0002-overdue-holds",
     statements: () => [sql`create index reservations_overdue on reservations (status, expires_at_ms)`],
+  },
+  {
+    name: "0003-outbox",
+    statements: (types) => [
+      sql`alter table products add column stock_version ${types.int} not null default 0`,
+      ...outboxSchema(types),
+    ],
   },
 ];

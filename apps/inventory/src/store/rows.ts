@@ -1,13 +1,17 @@
+import type { OutboxEvent } from "@shoal/storage";
 import type { StockedProduct } from "../domain/inventory-store.ts";
 import type { Product } from "../domain/product.ts";
-import type { Reservation } from "../domain/reservation.ts";
-import type { Adjustment } from "../domain/stock.ts";
+import { isFence, type Reservation } from "../domain/reservation.ts";
+import type { Adjustment, StockLevel } from "../domain/stock.ts";
 import type { InventoryTables } from "./tables.ts";
+
+/** The status of a reservation that was released before it was made, in its row only: they are found by it. */
+export const fenced = "fenced";
 
 type Row<T extends keyof InventoryTables> = InventoryTables[T];
 
 /** The columns of a product that its stock does not share. */
-export function productToRow(product: Product): Omit<Row<"products">, "available" | "held" | "sold"> {
+export function productToRow(product: Product): Omit<Row<"products">, "available" | "held" | "sold" | "stock_version"> {
   return {
     sku: product.sku,
     name: product.name,
@@ -27,6 +31,7 @@ export function stockedToRow({ product, stock }: StockedProduct): Row<"products"
     available: BigInt(stock.available),
     held: BigInt(stock.held),
     sold: BigInt(stock.sold),
+    stock_version: stock.version,
   };
 }
 
@@ -42,7 +47,13 @@ export function stockedFromRow(row: Row<"products">): StockedProduct {
       createdAtMs: Number(row.created_at_ms),
       updatedAtMs: Number(row.updated_at_ms),
     },
-    stock: { sku: row.sku, available: Number(row.available), held: Number(row.held), sold: Number(row.sold) },
+    stock: {
+      sku: row.sku,
+      available: Number(row.available),
+      held: Number(row.held),
+      sold: Number(row.sold),
+      version: row.stock_version,
+    },
   };
 }
 
@@ -60,7 +71,7 @@ export function adjustmentFromRow({ created_at_ms, ...row }: Row<"adjustments">)
 export function reservationToRow(reservation: Reservation): Row<"reservations"> {
   return {
     id: reservation.id,
-    status: reservation.status,
+    status: isFence(reservation) ? fenced : reservation.status,
     total_minor_units: reservation.total.minorUnits,
     currency: reservation.total.currency,
     expires_at_ms: BigInt(reservation.expiresAtMs),
@@ -84,7 +95,7 @@ export function reservationFromRows(row: Row<"reservations">, lines: readonly Ro
   const { currency } = row;
   return {
     id: row.id,
-    status: row.status as Reservation["status"],
+    status: row.status === fenced ? "released" : (row.status as Reservation["status"]),
     lines: lines.map(({ sku, quantity, unit_price_minor_units }) => ({
       sku,
       quantity,
@@ -94,4 +105,23 @@ export function reservationFromRows(row: Row<"reservations">, lines: readonly Ro
     expiresAtMs: Number(row.expires_at_ms),
     createdAtMs: Number(row.created_at_ms),
   };
+}
+
+/** The topic of {@link stockEvent}. */
+export const stockTopic = "stock";
+
+/** The levels of a product after a change, as an event of that product. */
+export function stockEvent(
+  row: Pick<Row<"products">, "sku" | "available" | "held" | "sold" | "stock_version">,
+  atMs: number,
+): OutboxEvent {
+  const { sku, available, held, sold, stock_version } = row;
+  const payload = JSON.stringify([Number(available), Number(held), Number(sold)]);
+  return { topic: stockTopic, key: sku, version: stock_version, payload, atMs };
+}
+
+/** The levels that a {@link stockEvent} tells. */
+export function stockFromEvent({ key, version, payload }: OutboxEvent): StockLevel {
+  const [available, held, sold] = JSON.parse(payload) as [number, number, number];
+  return { sku: key, available, held, sold, version };
 }

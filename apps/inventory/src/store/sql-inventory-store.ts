@@ -1,21 +1,29 @@
-import { type Database, isUniqueViolation } from "@shoal/storage";
-import type { Kysely } from "kysely";
+import type { Clock } from "@shoal/kernel";
+import { appendEvents, type Database, isUniqueViolation } from "@shoal/storage";
+import { type Kysely, sql, type Transaction } from "kysely";
 import { CollisionError, type InventoryStore, type InventoryTransaction } from "../domain/inventory-store.ts";
 import type { Reservation } from "../domain/reservation.ts";
+import type { StockMove } from "../domain/stock.ts";
 import {
   adjustmentFromRow,
   adjustmentToRow,
+  fenced,
   linesToRows,
   productToRow,
   reservationFromRows,
   reservationToRow,
+  stockEvent,
   stockedFromRow,
   stockedToRow,
 } from "./rows.ts";
 import type { InventoryTables } from "./tables.ts";
 
-/** Products, stock and reservations in SQL. The caller closes the database. */
-export function createSqlInventoryStore(database: Database<InventoryTables>): InventoryStore {
+/** Products, stock and reservations in SQL; `onCommit` is told of each transaction that may have published something. The caller closes the database. */
+export function createSqlInventoryStore(
+  database: Database<InventoryTables>,
+  clock: Clock,
+  onCommit: () => void = () => {},
+): InventoryStore {
   const { db, engine } = database;
   return {
     find: async (skus) => {
@@ -52,11 +60,31 @@ export function createSqlInventoryStore(database: Database<InventoryTables>): In
       return (await overdue.execute()).map(({ id }) => id);
     },
 
-    transaction: (work) => database.transaction((tx) => work(createTransaction(tx, engine))),
+    deleteFences: async (nowMs, limit) => {
+      const past = db
+        .selectFrom("reservations")
+        .select("id")
+        .where("status", "=", fenced)
+        .where("expires_at_ms", "<=", BigInt(nowMs))
+        .limit(limit);
+      const ids = (await past.execute()).map(({ id }) => id);
+      if (ids.length > 0) await db.deleteFrom("reservations").where("id", "in", ids).execute();
+      return ids.length;
+    },
+
+    transaction: async (work) => {
+      const result = await database.transaction((tx) => work(createTransaction(tx, engine, clock)));
+      onCommit();
+      return result;
+    },
   };
 }
 
-function createTransaction(tx: Kysely<InventoryTables>, engine: Database<unknown>["engine"]): InventoryTransaction {
+function createTransaction(
+  tx: Transaction<InventoryTables>,
+  engine: Database<unknown>["engine"],
+  clock: Clock,
+): InventoryTransaction {
   /** SQLite has no row locks and needs none: a transaction holds the lock on the whole database. */
   const locksRows = engine === "mysql";
   return {
@@ -73,7 +101,7 @@ function createTransaction(tx: Kysely<InventoryTables>, engine: Database<unknown
 
     lockReservations: (ids) => readReservations(tx, ids, locksRows),
 
-    findReservation: async (id) => (await readReservations(tx, [id]))[0],
+    findReservations: (ids) => readReservations(tx, ids),
 
     insert: async (products) => {
       if (products.length === 0) return;
@@ -86,19 +114,8 @@ function createTransaction(tx: Kysely<InventoryTables>, engine: Database<unknown
     },
 
     move: async (moves) => {
-      // In the order in which everybody else locks them.
-      for (const { sku, available = 0, held = 0, sold = 0 } of moves.toSorted((a, b) => (a.sku < b.sku ? -1 : 1))) {
-        const { numUpdatedRows } = await tx
-          .updateTable("products")
-          .set(({ eb }) => ({
-            available: eb("available", "+", BigInt(available)),
-            held: eb("held", "+", BigInt(held)),
-            sold: eb("sold", "+", BigInt(sold)),
-          }))
-          .where("sku", "=", sku)
-          .executeTakeFirstOrThrow();
-        if (numUpdatedRows !== 1n) throw new Error(`there is no stock of ${sku} to move`);
-      }
+      for (const some of chunked(moves.toSorted((a, b) => (a.sku < b.sku ? -1 : 1))))
+        await moveSome(tx, some, clock.now());
     },
 
     findAdjustments: async (source, ids) => {
@@ -112,15 +129,55 @@ function createTransaction(tx: Kysely<InventoryTables>, engine: Database<unknown
       await colliding(tx.insertInto("adjustments").values(adjustments.map(adjustmentToRow)).execute());
     },
 
-    insertReservation: async (reservation) => {
-      await colliding(tx.insertInto("reservations").values(reservationToRow(reservation)).execute());
-      await tx.insertInto("reservation_lines").values(linesToRows(reservation)).execute();
+    insertReservations: async (reservations) => {
+      if (reservations.length === 0) return;
+      await colliding(tx.insertInto("reservations").values(reservations.map(reservationToRow)).execute());
+      const lines = reservations.flatMap(linesToRows);
+      if (lines.length > 0) await tx.insertInto("reservation_lines").values(lines).execute();
     },
 
     setStatus: async (ids, status) => {
       await tx.updateTable("reservations").set({ status }).where("id", "in", ids).execute();
     },
   };
+}
+
+/** SKUs whose levels are moved by one statement. */
+const movedAtOnce = 100;
+
+function* chunked<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += movedAtOnce) yield items.slice(from, from + movedAtOnce);
+}
+
+async function moveSome(tx: Transaction<InventoryTables>, moves: readonly StockMove[], nowMs: number): Promise<void> {
+  const skus = moves.map(({ sku }) => sku);
+  const moved = (column: "available" | "held" | "sold") => {
+    const changes = moves.filter((move) => (move[column] ?? 0) !== 0);
+    const cases = changes.map((move) => sql`when ${move.sku} then ${BigInt(move[column] ?? 0)}`);
+    return changes.length === 0
+      ? sql<bigint>`${sql.ref(column)}`
+      : sql<bigint>`${sql.ref(column)} + case sku ${sql.join(cases, sql` `)} else 0 end`;
+  };
+  const { numUpdatedRows } = await tx
+    .updateTable("products")
+    .set({
+      available: moved("available"),
+      held: moved("held"),
+      sold: moved("sold"),
+      stock_version: sql<number>`stock_version + 1`,
+    })
+    .where("sku", "in", skus)
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows !== BigInt(skus.length)) throw new Error(`there is no stock of some of ${skus} to move`);
+  const levels = await tx
+    .selectFrom("products")
+    .select(["sku", "available", "held", "sold", "stock_version"])
+    .where("sku", "in", skus)
+    .execute();
+  await appendEvents(
+    tx,
+    levels.map((level) => stockEvent(level, nowMs)),
+  );
 }
 
 async function readReservations(

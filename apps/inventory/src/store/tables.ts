@@ -1,5 +1,7 @@
+import type { OutboxTables } from "@shoal/storage";
+
 /** The tables of the inventory service. */
-export interface InventoryTables {
+export interface InventoryTables extends OutboxTables {
   products: {
     sku: string;
     name: string;
@@ -12,6 +14,8 @@ export interface InventoryTables {
     available: bigint;
     held: bigint;
     sold: bigint;
+    /** How often its levels have changed: the version of the next event, less one. */
+    stock_version: number;
   };
   adjustments: {
     source: string;

@@ -1,28 +1,65 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { Batcher } from "@shoal/concurrency";
 import {
   type InventoryService,
   type Reservation,
   ReservationStatus,
+  type ReserveStockRequestSchema,
 } from "@shoal/contracts/inventory/v1/inventory_service";
 import type { Money as MoneyMessage } from "@shoal/contracts/type/v1/money";
 import { AppError, isAppError, type Money } from "@shoal/kernel";
-import type { Client } from "@shoal/rpc";
-import { domain, type HoldEnd, idempotencyKeyReused } from "../domain/order.ts";
+import { type Client, errorOf } from "@shoal/rpc";
+import { domain, type HoldEnd, holdEnded, idempotencyKeyReused } from "../domain/order.ts";
 import type { Hold, StockHolds } from "../domain/ports.ts";
 import { upstreamError } from "./upstream-error.ts";
 
 /** Reasons of the inventory that say something about the order: they become the order service's own. */
 const orderReasons = new Set(["SKU_NOT_FOUND", "INSUFFICIENT_STOCK", "MIXED_CURRENCIES", "AMOUNT_OVERFLOW"]);
 
-/** The inventory service behind the domain's port. An order's hold has the order's id. The caller disposes of the client. */
+/** Makes one reservation; rejects with the inventory's error. */
+type ReserveStock = (request: MessageInitShape<typeof ReserveStockRequestSchema>) => Promise<Reservation | undefined>;
+
+/** As many as one call may ask for. */
+const maxBatch = 100;
+
+/** The inventory service behind the domain's port, a call for each hold. The caller disposes of the client. */
 export function createStockHolds(client: Client<typeof InventoryService>): StockHolds {
+  return stockHolds(client, async (request) => (await client.reserveStock(request)).reservation);
+}
+
+/**
+ * The inventory service behind the domain's port, asked for many holds at once where many are wanted at the same time. The
+ * caller disposes of the client, after `close`, which waits for what is asked.
+ */
+export function createBatchedStockHolds(
+  client: Client<typeof InventoryService>,
+): StockHolds & { close(): Promise<void> } {
+  const batcher = new Batcher<MessageInitShape<typeof ReserveStockRequestSchema>, Reservation | undefined>({
+    run: async (requests) => {
+      const { results } = await client.batchReserveStock({ requests: [...requests] });
+      return results.map(({ result }) => {
+        if (result.case === "reservation") return { value: result.value };
+        return { error: result.case === "error" ? errorOf(result.value) : new Error("the inventory answered nothing") };
+      });
+    },
+    maxItems: maxBatch,
+    maxInFlight: 2,
+  });
+  return { ...stockHolds(client, (request) => batcher.submit(request)), close: () => batcher.close() };
+}
+
+/** An order's hold has the order's id. */
+function stockHolds(client: Client<typeof InventoryService>, reserve: ReserveStock): StockHolds {
   return {
     hold: async (orderId, lines, timeToLiveMs) => {
       try {
         const request = { reservationId: orderId, lines: [...lines], timeToLive: durationFromMs(timeToLiveMs) };
-        return toHold((await client.reserveStock(request)).reservation);
+        return toHold(await reserve(request));
       } catch (error) {
         if (isAppError(error, "RESERVATION_ID_REUSED")) throw idempotencyKeyReused(orderId, error);
+        // Released before it was made.
+        if (isAppError(error, "RESERVATION_RELEASED")) throw holdEnded(orderId);
         if (error instanceof AppError && orderReasons.has(error.reason)) throw asOwn(error);
         throw upstreamError("inventory", error);
       }
@@ -42,8 +79,6 @@ export function createStockHolds(client: Client<typeof InventoryService>): Stock
         const { reservation } = await client.releaseReservation({ reservationId: orderId });
         return reservation?.status === ReservationStatus.EXPIRED ? "expired" : "released";
       } catch (error) {
-        // Nothing is held, which is what was asked for.
-        if (isAppError(error, "RESERVATION_NOT_FOUND")) return "released";
         return endIn(error);
       }
     },

@@ -1,10 +1,18 @@
+import { Batcher } from "@shoal/concurrency";
 import { type UserService, UserStatus } from "@shoal/contracts/user/v1/user_service";
 import { isAppError } from "@shoal/kernel";
 import type { Client } from "@shoal/rpc";
+import { LRUCache } from "lru-cache";
 import type { UserDirectory } from "../domain/ports.ts";
 import { upstreamError } from "./upstream-error.ts";
 
-/** The user service behind the domain's port. The caller disposes of the client. */
+/** As many as one call may ask for. */
+const maxBatch = 100;
+
+/** Users that are remembered. */
+const maxCached = 10_000;
+
+/** The user service behind the domain's port, a call for each question. The caller disposes of the client. */
 export function createUserDirectory(client: Client<typeof UserService>): UserDirectory {
   return {
     isActive: async (userId) => {
@@ -15,6 +23,47 @@ export function createUserDirectory(client: Client<typeof UserService>): UserDir
         if (isAppError(error, "USER_NOT_FOUND")) return undefined;
         throw upstreamError("user", error);
       }
+    },
+  };
+}
+
+/**
+ * The user service behind the domain's port, asked for many users at once where many are wanted at the same time. The caller
+ * disposes of the client, after `close`, which waits for what is asked.
+ */
+export function createBatchedUserDirectory(
+  client: Client<typeof UserService>,
+): UserDirectory & { close(): Promise<void> } {
+  const batcher = new Batcher<string, boolean | undefined>({
+    run: async (asked) => {
+      try {
+        const { users } = await client.batchGetUsers({ userIds: [...new Set(asked)] });
+        const active = new Map(users.map(({ id, status }) => [id, status === UserStatus.ACTIVE]));
+        return asked.map((id) => ({ value: active.get(id) }));
+      } catch (error) {
+        throw upstreamError("user", error);
+      }
+    },
+    maxItems: maxBatch,
+    maxInFlight: 2,
+  });
+  return { isActive: (userId) => batcher.submit(userId), close: () => batcher.close() };
+}
+
+/**
+ * A directory that remembers for `forMs` milliseconds, from when it asked, that a user was active: so much later at most a
+ * deactivation is known. Nothing else is remembered. 0: nothing at all.
+ */
+export function rememberActive(directory: UserDirectory, forMs: number): UserDirectory {
+  if (forMs === 0) return directory;
+  const active = new LRUCache<string, true>({ max: maxCached, ttl: forMs, ttlResolution: 0 });
+  return {
+    isActive: async (userId) => {
+      if (active.get(userId) === true) return true;
+      const askedAt = performance.now();
+      const isActive = await directory.isActive(userId);
+      if (isActive === true) active.set(userId, true, { start: askedAt });
+      return isActive;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { AppError, derivedId, type Money } from "@shoal/kernel";
+import { AppError, derivedId, isAppError, type Money } from "@shoal/kernel";
 
 /** The owner of this service's reasons. */
 export const domain = "shoal.order";
@@ -64,6 +64,21 @@ export function isFor(order: Order, lines: readonly RequestedLine[]): boolean {
     order.lines.length === lines.length &&
     order.lines.every(({ sku, quantity }, i) => sku === lines[i]?.sku && quantity === lines[i]?.quantity)
   );
+}
+
+/** Stands for what is asked for: equal lines, equal fingerprints. */
+export function fingerprintOf(lines: readonly RequestedLine[]): string {
+  return derivedId("shoal.order.lines", ...lines.flatMap(({ sku, quantity }) => [sku, String(quantity)]));
+}
+
+/** An order as it was when it was placed, whatever has become of it. */
+export function asPlaced(order: Order): Order {
+  return { ...order, status: "placed", intent: undefined, paymentReference: undefined, updatedAtMs: order.createdAtMs };
+}
+
+/** Whether a request that failed so would always fail so: it is to be answered so again. */
+export function isFinal(error: unknown): error is AppError {
+  return isAppError(error) && error.domain === domain && ["invalid", "missing", "precondition"].includes(error.kind);
 }
 
 /** What an order has become once its hold has ended. A release that nobody asked for is an expiry. */

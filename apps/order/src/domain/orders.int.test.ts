@@ -3,8 +3,8 @@ import { type TestContext, test } from "node:test";
 import { isAppError } from "@shoal/kernel";
 import { storageEngines } from "@shoal/testkit";
 import { openTestStore } from "../store/open-test-store.contract.ts";
-import type { HoldEnd, Order } from "./order.ts";
-import { createOrders } from "./orders.ts";
+import { fingerprintOf, type HoldEnd, userInactive } from "./order.ts";
+import { createOrders, type SettleReport } from "./orders.ts";
 import type { StockHolds } from "./ports.ts";
 
 const lines = [{ sku: "TEA", quantity: 2 }];
@@ -70,20 +70,19 @@ for (const engine of storageEngines) {
       ["ada", true],
       ["gone", false],
     ]);
-    const changes: string[] = [];
-    const store = await openTestStore(t, engine);
+    const { store, published } = await openTestStore(t, engine);
     const orders = createOrders({
       store,
       users: { isActive: async (id) => users.get(id) },
       stock: inventory.stock,
       clock: { now: () => now },
       holdMs: 60_000,
-      onChange: ({ id, status }: Order) => void changes.push(`${id} ${status}`),
     });
     const pass = (ms: number) => {
       now += ms;
     };
-    const settle = () =>
+    /** What the settling job finds, and what it makes of it. */
+    const report = (): Promise<SettleReport> =>
       orders.settleOverdue(
         10,
         (_, error) => {
@@ -91,17 +90,18 @@ for (const engine of storageEngines) {
         },
         never,
       );
-    return { orders, store, inventory, changes, pass, settle };
+    const settle = async () => (await report()).found;
+    return { orders, store, inventory, users, published, pass, settle, report };
   };
   const it = (does: string, run: (parts: Awaited<ReturnType<typeof build>>) => Promise<void>) =>
     test(`on ${engine.name} ${does}`, engine.options, async (t) => run(await build(t)));
   const fails = (work: Promise<unknown>, reason: string) =>
     assert.rejects(work, (error) => isAppError(error, reason), reason);
 
-  it("the same key places one order, however many try at once", async ({ orders, changes, inventory }) => {
+  it("the same key places one order, however many try at once", async ({ orders, published, inventory }) => {
     const placed = await Promise.all(Array.from({ length: 10 }, () => orders.place("ada", "k", lines)));
     assert.equal(new Set(placed.map(({ id }) => id)).size, 1);
-    assert.equal(changes.length, 1);
+    assert.equal((await published()).length, 1);
     assert.equal(inventory.holds.size, 1);
     assert.notEqual((await orders.place("ada", "k2", lines)).id, placed[0]?.id);
   });
@@ -109,6 +109,46 @@ for (const engine of storageEngines) {
   it("the same key with other lines is refused", async ({ orders }) => {
     await orders.place("ada", "k", lines);
     await fails(orders.place("ada", "k", [{ sku: "TEA", quantity: 3 }]), "IDEMPOTENCY_KEY_REUSED");
+  });
+
+  it("the same request gets its first answer again, whatever has become of the order", async ({ orders }) => {
+    const first = await orders.place("ada", "k", lines);
+    await orders.confirm(first.id, "pay-1");
+    const { settleAtMs } = first;
+    assert.deepEqual({ ...(await orders.place("ada", "k", lines)), settleAtMs }, first);
+    assert.equal((await orders.get(first.id)).status, "confirmed");
+  });
+
+  it("a request that was refused for good stays refused, though it could be granted by now", async (parts) => {
+    const { orders, users, inventory } = parts;
+    await fails(orders.place("gone", "k", lines), "USER_INACTIVE");
+    users.set("gone", true);
+    await fails(orders.place("gone", "k", lines), "USER_INACTIVE");
+    await fails(orders.place("gone", "k", [{ sku: "TEA", quantity: 3 }]), "IDEMPOTENCY_KEY_REUSED");
+    assert.equal((await orders.place("gone", "k2", lines)).status, "placed");
+    assert.equal(inventory.holds.size, 1);
+  });
+
+  it("a request that failed for want of an answer is tried again", async ({ orders, inventory }) => {
+    inventory.failNext("before");
+    await assert.rejects(orders.place("ada", "k", lines), /connection refused/);
+    assert.equal((await orders.place("ada", "k", lines)).status, "placed");
+  });
+
+  it("stock that is held when the same request has been refused meanwhile is given back", async (parts) => {
+    const { orders, store, inventory } = parts;
+    const { hold } = inventory.stock;
+    inventory.stock.hold = async (...request) => {
+      const held = await hold(...request);
+      const error = userInactive("ada");
+      await store.refuse({ id: request[0], fingerprint: fingerprintOf(lines), error, atMs: 1 });
+      return held;
+    };
+    await fails(orders.place("ada", "k", lines), "USER_INACTIVE");
+    assert.deepEqual(
+      [...inventory.holds.values()].map(({ end }) => end),
+      ["released"],
+    );
   });
 
   it("nobody orders who is unknown or inactive, and nothing is held", async ({ orders, inventory }) => {
@@ -160,14 +200,14 @@ for (const engine of storageEngines) {
     }
   });
 
-  it("an order that is not confirmed in time expires, once", async ({ orders, changes, pass, settle }) => {
+  it("an order that is not confirmed in time expires, once", async ({ orders, published, pass, settle }) => {
     const { id } = await orders.place("ada", "k", lines);
     assert.equal(await settle(), 0);
     pass(60_000);
     assert.equal(await settle(), 1);
     assert.equal(await settle(), 0);
     await fails(orders.confirm(id, "pay-1"), "ORDER_EXPIRED");
-    assert.deepEqual(changes, [`${id} placed`, `${id} expired`]);
+    assert.deepEqual(await published(), [`${id} placed`, `${id} expired`]);
   });
 
   it("a confirmation that comes too late ends the order as expired, and keeps its payment reference", async ({
@@ -195,12 +235,12 @@ for (const engine of storageEngines) {
       assert.equal((await orders.confirm(id, "pay-1")).status, "confirmed");
     });
 
-  it("a cancellation that a crash cut off is finished as one", async ({ orders, inventory, pass, settle }) => {
+  it("a cancellation that a crash cut off is finished as one", async ({ orders, inventory, pass, report }) => {
     const { id } = await orders.place("ada", "k", lines);
     inventory.failNext("after");
     await assert.rejects(orders.cancel(id), /connection/);
     pass(10_000);
-    assert.equal(await settle(), 1);
+    assert.deepEqual(await report(), { found: 1, confirmed: 0, cancelled: 1, expired: 0, failed: 0 });
     assert.equal((await orders.get(id)).status, "cancelled");
   });
 
@@ -211,7 +251,7 @@ for (const engine of storageEngines) {
     const { id } = await orders.place("ada", "k3", lines);
     pass(60_000);
     const failed: string[] = [];
-    const settleTwo = () => orders.settleOverdue(2, (order) => failed.push(order.id), never);
+    const settleTwo = async () => (await orders.settleOverdue(2, (order) => failed.push(order.id), never)).found;
     assert.equal(await settleTwo(), 2);
     assert.equal(await settleTwo(), 1);
     assert.equal((await orders.get(id)).status, "expired");

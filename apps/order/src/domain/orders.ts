@@ -1,9 +1,12 @@
 import type { Clock } from "@shoal/kernel";
 import {
+  asPlaced,
+  fingerprintOf,
   type HoldEnd,
   holdEnded,
   type Intent,
   idempotencyKeyReused,
+  isFinal,
   isFor,
   type Order,
   orderBusy,
@@ -15,13 +18,25 @@ import {
   userInactive,
   userNotFound,
 } from "./order.ts";
-import type { OrderPosition, OrderStore, StockHolds, UserDirectory } from "./ports.ts";
+import type { FirstAnswer, OrderPosition, OrderStore, StockHolds, UserDirectory } from "./ports.ts";
 
 /** How long a change may be under way before the settling job takes it for one that a crash has left behind. */
 const abandonedAfterMs = 10_000;
 
 /** How long the settling job leaves an order alone that it could not settle, so that the others get their turn. */
 const postponedForMs = 30_000;
+
+/** What a run of the settling job has done. */
+export interface SettleReport {
+  /** Orders that were due. */
+  readonly found: number;
+  /** How many of them ended so. */
+  readonly confirmed: number;
+  readonly cancelled: number;
+  readonly expired: number;
+  /** How many could not be settled, and are tried again later. */
+  readonly failed: number;
+}
 
 /** What can be done with orders. */
 export type Orders = ReturnType<typeof createOrders>;
@@ -34,12 +49,10 @@ export interface OrdersParts {
   readonly clock: Clock;
   /** How long a placed order's stock is held. */
   readonly holdMs: number;
-  /** Told of every order that was placed or has ended, after the commit. */
-  readonly onChange: (order: Order) => void;
 }
 
 /** The use cases of the order service. Errors are the constructors in `order.ts`. */
-export function createOrders({ store, users, stock, clock, holdMs, onChange }: OrdersParts) {
+export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts) {
   const get = async (id: string): Promise<Order> => {
     const order = await store.find(id);
     if (order === undefined) throw orderNotFound(id);
@@ -48,10 +61,8 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
 
   /** Ends a placed order as its hold has ended; answers it as it is then, whoever ended it. */
   const settle = async (id: string, intent: Intent | undefined, holdEnd: HoldEnd): Promise<Order> => {
-    const ended = await store.end(id, statusAfter(intent, holdEnd), clock.now());
-    const order = await get(id);
-    if (ended) onChange(order);
-    return order;
+    await store.end(id, statusAfter(intent, holdEnd), clock.now());
+    return await get(id);
   };
 
   /** Begins a change of a placed order; answers the order instead when it has ended. */
@@ -62,51 +73,70 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
     return order;
   };
 
+  /** The first answer to a request, once more. */
+  const again = (id: string, lines: readonly RequestedLine[], first: FirstAnswer): Order => {
+    if ("order" in first) {
+      if (!isFor(first.order, lines)) throw idempotencyKeyReused(id);
+      return asPlaced(first.order);
+    }
+    if (first.refusal.fingerprint !== fingerprintOf(lines)) throw idempotencyKeyReused(id);
+    throw first.refusal.error;
+  };
+
+  const placeFirst = async (id: string, userId: string, lines: readonly RequestedLine[]): Promise<Order> => {
+    const active = await users.isActive(userId);
+    if (active === undefined) throw userNotFound(userId);
+    if (!active) throw userInactive(userId);
+
+    const { isHeld, ...held } = await stock.hold(id, lines, holdMs);
+    if (isHeld) {
+      const now = clock.now();
+      const order: Order = {
+        id,
+        userId,
+        status: "placed",
+        intent: undefined,
+        paymentReference: undefined,
+        ...held,
+        // Not the hold's own end: the inventory's clock may be behind or ahead of this one.
+        settleAtMs: now + holdMs,
+        createdAtMs: now,
+        updatedAtMs: now,
+      };
+      if (await store.insert(order)) return order;
+    }
+    // Somebody else has answered the same request meanwhile; or nobody has, and the hold is gone.
+    const other = await store.findFirst(id);
+    if (other === undefined) throw holdEnded(id);
+    // There will be no order, so nobody else would give it back before its time.
+    if (isHeld && "refusal" in other) await stock.release(id);
+    return again(id, lines, other);
+  };
+
   return {
     get,
 
+    /** The orders that exist of `ids`, in no order. */
+    getAll: (ids: readonly string[]): Promise<readonly Order[]> => store.findAll(ids),
+
     /**
-     * Places an order: the user must be active and all lines in stock. The same user, key and lines again answer the
-     * same order. Stock that was held by an attempt that failed later is given back by the inventory in time; the
+     * Places an order: the user must be active and all lines in stock. The same user, key and lines again get the first
+     * answer again. Stock that was held by an attempt that failed later is given back by the inventory in time; the
      * same attempt repeated before that goes on where it stopped.
      */
     place: async (userId: string, idempotencyKey: string, lines: readonly RequestedLine[]): Promise<Order> => {
       const id = orderIdOf(userId, idempotencyKey);
-      const same = (order: Order): Order => {
-        if (!isFor(order, lines)) throw idempotencyKeyReused(id);
-        return order;
-      };
-      const earlier = await store.find(id);
-      if (earlier !== undefined) return same(earlier);
-
-      const active = await users.isActive(userId);
-      if (active === undefined) throw userNotFound(userId);
-      if (!active) throw userInactive(userId);
-
-      const { isHeld, ...held } = await stock.hold(id, lines, holdMs);
-      if (isHeld) {
-        const now = clock.now();
-        const order: Order = {
-          id,
-          userId,
-          status: "placed",
-          intent: undefined,
-          paymentReference: undefined,
-          ...held,
-          // Not the hold's own end: the inventory's clock may be behind or ahead of this one.
-          settleAtMs: now + holdMs,
-          createdAtMs: now,
-          updatedAtMs: now,
-        };
-        if (await store.insert(order)) {
-          onChange(order);
-          return order;
-        }
+      const first = await store.findFirst(id);
+      if (first !== undefined) return again(id, lines, first);
+      try {
+        return await placeFirst(id, userId, lines);
+      } catch (error) {
+        if (!isFinal(error)) throw error;
+        if (await store.refuse({ id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() })) throw error;
+        const other = await store.findFirst(id);
+        if (other === undefined) throw error;
+        return again(id, lines, other);
       }
-      // Somebody else has placed it with the same key meanwhile; or nobody has, and the hold is gone.
-      const other = await store.find(id);
-      if (other === undefined) throw holdEnded(id);
-      return same(other);
     },
 
     /** Up to `limit` orders of a user after `before` (undefined: from the newest), newest first. */
@@ -129,28 +159,32 @@ export function createOrders({ store, users, stock, clock, holdMs, onChange }: O
     },
 
     /**
-     * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers how
-     * many it found. One that fails is reported to `onError` and postponed. When `signal` aborts it begins no other.
+     * Finishes up to `limit` orders that are past their time, or whose change a crash has left half done; answers what
+     * it did. One that fails is reported to `onError` and postponed. When `signal` aborts it begins no other.
      */
     settleOverdue: async (
       limit: number,
       onError: (order: Order, error: unknown) => void,
       signal: AbortSignal,
-    ): Promise<number> => {
+    ): Promise<SettleReport> => {
       const unsettled = await store.findUnsettled(clock.now(), limit);
+      const report = { found: unsettled.length, confirmed: 0, cancelled: 0, expired: 0, failed: 0 };
       for (const order of unsettled) {
         if (signal.aborted) break;
         const { id, intent } = order;
         try {
-          await settle(id, intent, intent === "confirm" ? await stock.confirm(id) : await stock.release(id));
+          const holdEnd = intent === "confirm" ? await stock.confirm(id) : await stock.release(id);
+          const { status } = await settle(id, intent, holdEnd);
+          if (status !== "placed") report[status] += 1;
         } catch (error) {
           // Cut off, not failed: it keeps its turn.
           if (signal.aborted) break;
+          report.failed += 1;
           onError(order, error);
           await store.postpone(id, clock.now() + postponedForMs);
         }
       }
-      return unsettled.length;
+      return report;
     },
   };
 }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { Broadcast } from "@shoal/concurrency";
 import { PlaceOrdersRequestSchema } from "@shoal/contracts/order/v1/order_service";
 import type { HandlerContext } from "@shoal/rpc";
 import { createLogger } from "@shoal/telemetry";
 import type { Order } from "../domain/order.ts";
 import type { Orders } from "../domain/orders.ts";
+import { FakeChanges } from "./fake-changes.contract.ts";
 import { orderHandlers } from "./order-handlers.ts";
 
 const id = "0190a000-0000-7000-8000-00000000000a";
@@ -33,7 +33,7 @@ test("an id in upper case names what it names in lower case", async () => {
   };
   const list = async (id: string) => [await answer(id), order];
   const orders = { place: answer, get: answer, confirm: answer, cancel: answer, list } as unknown as Orders;
-  const changes = new Broadcast<Order>(10);
+  const changes = new FakeChanges();
   const log = createLogger("order", "fatal");
   const { handlers } = orderHandlers({ orders, changes, log, streamConcurrency: 1 });
   const draining = new AbortController();
@@ -53,7 +53,7 @@ test("an id in upper case names what it names in lower case", async () => {
   const { nextPageToken } = page as { nextPageToken: string };
   await call("listOrders", { userId: id, pageSize: 1, pageToken: nextPageToken });
   for (const target of ["orderId", "userId"])
-    await first(call("watchOrders", { target: { case: target, value: upper } }));
+    await first(call("watchOrders", { target: { case: target, value: upper }, resumeToken: "" }));
   const placing = (async function* () {
     yield create(PlaceOrdersRequestSchema, { order: request });
   })();
@@ -62,13 +62,16 @@ test("an id in upper case names what it names in lower case", async () => {
 });
 
 test("who watches by an id in upper case is told of changes", async () => {
-  const changes = new Broadcast<Order>(10);
-  const orders = { get: async () => order } as unknown as Orders;
+  const changes = new FakeChanges();
+  const orders = {
+    get: async () => order,
+    getAll: async () => [{ ...order, status: "confirmed" }],
+  } as unknown as Orders;
   const { handlers } = orderHandlers({ orders, changes, log: createLogger("order", "fatal"), streamConcurrency: 1 });
   const context = { signal: AbortSignal.timeout(5_000), draining: new AbortController().signal } as HandlerContext;
   const target = { case: "orderId", value: upper };
   let sent = 0;
-  const watching = handlers["watchOrders"]?.({ target }, context);
+  const watching = handlers["watchOrders"]?.({ target, resumeToken: "" }, context);
   for await (const _ of watching as AsyncIterable<unknown>) {
     sent += 1;
     if (sent === 2) break;

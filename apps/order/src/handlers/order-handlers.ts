@@ -3,9 +3,10 @@ import { cutPage, decodePageToken, implement } from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { domain } from "../domain/order.ts";
 import type { Orders } from "../domain/orders.ts";
+import type { OrderChanges } from "../domain/ports.ts";
 import { canonicalUuid, orderToMessage } from "./messages.ts";
 import { placeOrders } from "./place-orders.ts";
-import { type OrderChanges, watchOrders } from "./watch-orders.ts";
+import { watchOrders } from "./watch-orders.ts";
 
 const defaultPageSize = 50;
 
@@ -44,7 +45,7 @@ export function orderHandlers({ orders, changes, log, streamConcurrency }: Order
 
     cancelOrder: async ({ orderId }) => ({ order: orderToMessage(await orders.cancel(canonicalUuid(orderId))) }),
 
-    watchOrders: ({ target }, context) => watchOrders(orders, changes, target, context),
+    watchOrders: (request, context) => watchOrders(orders, changes, request, context),
 
     placeOrders: (requests, context) => placeOrders(orders, requests, context, { streamConcurrency, log }),
   });

@@ -1,59 +1,68 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type Broadcast, LaggedError } from "@shoal/concurrency";
 import type { WatchOrdersRequest, WatchOrdersResponseSchema } from "@shoal/contracts/order/v1/order_service";
-import { AppError } from "@shoal/kernel";
-import { type HandlerContext, serverDraining } from "@shoal/rpc";
-import { domain, type Order } from "../domain/order.ts";
+import { isAppError } from "@shoal/kernel";
+import {
+  decodeResumeToken,
+  encodeResumeToken,
+  type HandlerContext,
+  resumeTokenExpired,
+  serverDraining,
+} from "@shoal/rpc";
+import { asPlaced, domain, type Order, type OrderStatus } from "../domain/order.ts";
 import type { Orders } from "../domain/orders.ts";
+import type { OrderChange, OrderChanges } from "../domain/ports.ts";
 import { canonicalUuid, orderToMessage } from "./messages.ts";
-
-/** Tells of every order that was placed or has ended. */
-export type OrderChanges = Broadcast<Order>;
 
 /** Past orders of a user that are answered at the start. */
 const maxPastOrders = 100;
 
-/** The watched orders as they are, then each again when it has changed, and a user's new ones. */
+/** The watched orders as they are, unless a token says where to go on, then each again when it has changed. */
 export async function* watchOrders(
-  orders: Orders,
+  orders: Pick<Orders, "get" | "getAll" | "list">,
   changes: OrderChanges,
-  target: WatchOrdersRequest["target"],
+  { target, resumeToken }: Pick<WatchOrdersRequest, "target" | "resumeToken">,
   { signal, draining }: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof WatchOrdersResponseSchema>, void, undefined> {
   const id = canonicalUuid(target.value ?? "");
-  const watches = (order: Order) => (target.case === "orderId" ? order.id : order.userId) === id;
-  // Subscribed before the first read: what changes meanwhile is sent again rather than missed.
-  const changed = changes.subscribe(watches, AbortSignal.any([signal, draining]));
+  const isWatched = (change: OrderChange) => (target.case === "orderId" ? change.id : change.userId) === id;
+  const answer = (order: Order, place: bigint) => ({
+    order: orderToMessage(order),
+    resumeToken: encodeResumeToken(place),
+  });
+  const resumed = decodeResumeToken(resumeToken, domain);
+  // Known before the orders are read: what changes meanwhile is sent again rather than missed.
+  const place = resumed ?? (await changes.position());
+  const past = target.case === "orderId" ? [await orders.get(id)] : [];
+  if (target.case === "userId" && resumed === undefined)
+    past.push(...(await orders.list(id, undefined, maxPastOrders)));
+  /** What was sent last: what was read may be ahead of the changes that follow. */
+  const sent = new Map<string, OrderStatus>();
+  if (resumed === undefined)
+    for (const order of past) {
+      sent.set(order.id, order.status);
+      yield answer(order, place);
+    }
   try {
-    const past = target.case === "orderId" ? [await orders.get(id)] : await orders.list(id, undefined, maxPastOrders);
-    for (const order of past) yield { order: orderToMessage(order) };
-    // What was read may be ahead of what was queued before it.
-    const known = new Map(past.map(({ id, status }) => [id, status]));
-    for await (const order of changed) {
-      const last = known.get(order.id);
-      if (last !== undefined) {
+    for await (const group of changes.read(place, AbortSignal.any([signal, draining]))) {
+      const news = group.filter((change) => {
+        const last = sent.get(change.id);
         // An order ends once: after its end there is nothing new about it.
-        if (last === order.status || last !== "placed") continue;
-        known.set(order.id, order.status);
+        return isWatched(change) && last !== change.status && (last === undefined || last === "placed");
+      });
+      const ids = [...new Set(news.map((change) => change.id))];
+      const found = new Map((await orders.getAll(ids)).map((order) => [order.id, order]));
+      for (const { id, status, place } of news) {
+        const order = found.get(id);
+        if (order === undefined || sent.get(id) === status) continue;
+        sent.set(id, status);
+        yield answer(status === "placed" ? asPlaced(order) : order, place);
+        // There is nothing more to come.
+        if (status !== "placed") sent.delete(id);
       }
-      yield { order: orderToMessage(order) };
     }
   } catch (error) {
-    throw error instanceof LaggedError ? watchLagged(error) : error;
-  } finally {
-    await changed.return?.();
+    const isGone = isAppError(error, "EVENTS_PRUNED") || isAppError(error, "EVENTS_UNKNOWN");
+    throw isGone ? resumeTokenExpired(domain, error) : error;
   }
   if (draining.aborted) throw serverDraining();
-}
-
-/** RESOURCE_EXHAUSTED: the reader was too slow for what happened. */
-function watchLagged(cause: LaggedError): AppError {
-  return new AppError({
-    kind: "exhausted",
-    reason: "WATCH_LAGGED",
-    domain,
-    message: "changes came faster than they were read; watch anew to see the orders as they are",
-    retryAfterMs: 0,
-    cause,
-  });
 }

@@ -1,4 +1,4 @@
-import type { Migration } from "@shoal/storage";
+import { idempotencySchema, type Migration, outboxSchema } from "@shoal/storage";
 import { sql } from "kysely";
 
 /** The history of the order service's schema. */
@@ -36,5 +36,9 @@ export const migrations: readonly Migration[] = [
   {
     name: "0003-unsettled-orders",
     statements: () => [sql`create index orders_unsettled on orders (status, settle_at_ms)`],
+  },
+  {
+    name: "0004-outbox-and-first-answers",
+    statements: (types) => [...outboxSchema(types), ...idempotencySchema(types)],
   },
 ];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { AppError } from "@shoal/kernel";
 import type { Order } from "../domain/order.ts";
 import type { OrderStore } from "../domain/ports.ts";
 
@@ -48,6 +49,71 @@ export function orderStoreContract(
     );
     assert.equal(results.filter(Boolean).length, 1);
     assert.equal((await store.find("o1"))?.lines.length, 2);
+  });
+
+  it("keeps the first answer to a request, an order or why there is none, and takes no second", async (store) => {
+    const error = new AppError({
+      kind: "precondition",
+      reason: "INSUFFICIENT_STOCK",
+      domain: "shoal.order",
+      message: "not enough stock: A: 2 asked, 1 left",
+      metadata: { sku: "A" },
+      preconditions: [{ subject: "A", description: "2 asked, 1 left" }],
+    });
+    const refusal = { id: "o1", fingerprint: "f1", error, atMs: 1_000 };
+    assert.equal(await store.findFirst("o1"), undefined);
+    assert.equal(await store.refuse(refusal), true);
+    assert.equal(await store.refuse(refusal), false);
+    assert.equal(await store.insert(placed("o1")), false);
+    assert.equal(await store.find("o1"), undefined);
+    assert.deepEqual(await store.findFirst("o1"), { refusal });
+    assert.equal(await store.insert(placed("o2")), true);
+    assert.equal(await store.refuse({ ...refusal, id: "o2" }), false);
+    assert.deepEqual(await store.findFirst("o2"), { order: placed("o2") });
+  });
+
+  it("takes one answer to each request, whatever comes at the same time", async (store) => {
+    const error = new AppError({ kind: "missing", reason: "SKU_NOT_FOUND", domain: "shoal.order", message: "none" });
+    const kept = await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => {
+        const id = `o${n % 10}`;
+        const isOrder = n % 3 > 0;
+        const isKept = await (isOrder
+          ? store.insert(placed(id))
+          : store.refuse({ id, fingerprint: "f", error, atMs: 1 }));
+        return isKept ? [`${id} ${isOrder ? "order" : "refusal"}`] : [];
+      }),
+    );
+    const firsts = await Promise.all(
+      Array.from({ length: 10 }, async (_, n) => {
+        const first = await store.findFirst(`o${n}`);
+        return `o${n} ${first === undefined ? "nothing" : Object.keys(first)[0]}`;
+      }),
+    );
+    assert.deepEqual(kept.flat().sort(), firsts);
+  });
+
+  it("forgets why requests were refused when that is old, and no order", async (store) => {
+    const error = new AppError({ kind: "missing", reason: "SKU_NOT_FOUND", domain: "shoal.order", message: "none" });
+    await store.refuse({ id: "old", fingerprint: "f", error, atMs: 1_000 });
+    await store.refuse({ id: "young", fingerprint: "f", error, atMs: 2_000 });
+    await store.insert(placed("o1", { createdAtMs: 1_000 }));
+    assert.equal(await store.forgetAnswers(2_000, 10), 2);
+    assert.equal(await store.findFirst("old"), undefined);
+    assert.ok((await store.findFirst("young")) !== undefined);
+    assert.deepEqual(await store.findFirst("o1"), { order: placed("o1") });
+    assert.equal(await store.insert(placed("o1")), false);
+  });
+
+  it("finds the orders that exist of many", async (store) => {
+    await store.insert(placed("o1"));
+    await store.insert(placed("o2"));
+    const found = await store.findAll(["o2", "o1", "none"]);
+    assert.deepEqual(
+      found.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      [placed("o1"), placed("o2")],
+    );
+    assert.deepEqual(await store.findAll([]), []);
   });
 
   it("lists a user's orders newest first, by id where the time is the same, page by page", async (store) => {

@@ -1,10 +1,22 @@
-import { type Database, isUniqueViolation } from "@shoal/storage";
+import {
+  appendEvents,
+  type Database,
+  findRecords,
+  type IdempotencyRecord,
+  type IdempotencyTables,
+  insertRecords,
+  isUniqueViolation,
+  type OutboxTables,
+  pruneRecords,
+} from "@shoal/storage";
 import { type Kysely, type Selectable, sql } from "kysely";
-import type { Intent, Order, OrderStatus } from "../domain/order.ts";
-import type { OrderStore } from "../domain/ports.ts";
+import { fingerprintOf, type Intent, type Order, type OrderStatus } from "../domain/order.ts";
+import type { FirstAnswer, OrderStore } from "../domain/ports.ts";
+import { orderEvent } from "./order-events.ts";
+import { errorFromText, errorToText } from "./refusals.ts";
 
 /** The tables of the order service. */
-export interface OrderTables {
+export interface OrderTables extends OutboxTables, IdempotencyTables {
   orders: {
     id: string;
     user_id: string;
@@ -27,27 +39,66 @@ export interface OrderTables {
   };
 }
 
-/** Orders in SQL. The caller closes the database. */
-export function createSqlOrderStore(database: Database<OrderTables>): OrderStore {
+/** The part of {@link OrderStore} that answers requests, for many at once: see `batched-order-store.ts`. */
+export interface AnswerStore {
+  /** How the requests of those order ids were answered first, as far as they were, by id. */
+  findFirst(ids: readonly string[]): Promise<ReadonlyMap<string, FirstAnswer>>;
+  /**
+   * Keeps first answers, all or none: orders with their lines, published, and refusals. False, and nothing changes, when
+   * one of the requests has been answered.
+   */
+  answer(answers: readonly FirstAnswer[]): Promise<boolean>;
+}
+
+/** Orders in SQL; `onCommit` is told of each transaction that has published something. The caller closes the database. */
+export function createSqlOrderStore(
+  database: Database<OrderTables>,
+  onCommit: () => void = () => {},
+): Omit<OrderStore, "findFirst" | "insert" | "refuse"> & AnswerStore {
   const { db } = database;
+  const findAll = async (ids: readonly string[]) => {
+    if (ids.length === 0) return [];
+    return withLines(db, await db.selectFrom("orders").selectAll().where("id", "in", ids).execute());
+  };
   return {
-    find: async (id) => {
-      const rows = await db.selectFrom("orders").selectAll().where("id", "=", id).execute();
-      return (await withLines(db, rows))[0];
+    find: async (id) => (await findAll([id]))[0],
+
+    findAll,
+
+    findFirst: async (ids) => {
+      const orders = db.selectFrom("orders").select("id").where("id", "in", ids);
+      const refused = db.selectFrom("idempotency_records").select("id").where("id", "in", ids);
+      const known = (await orders.union(refused).execute()).map(({ id }) => id);
+      if (known.length === 0) return new Map();
+      const answers = new Map<string, FirstAnswer>();
+      for (const { id, fingerprint, error, atMs } of await findRecords(db, known))
+        if (error !== undefined) answers.set(id, { refusal: { id, fingerprint, error: errorFromText(error), atMs } });
+      for (const order of await findAll(known)) answers.set(order.id, { order });
+      return answers;
     },
 
-    insert: async (order) => {
+    answer: async (answers) => {
       try {
         await database.transaction(async (tx) => {
-          await tx.insertInto("orders").values(toRow(order)).execute();
-          await tx.insertInto("order_lines").values(toLineRows(order)).execute();
+          await insertRecords(tx, answers.map(toRecord));
+          const orders = answers.flatMap((answer) => ("order" in answer ? [answer.order] : []));
+          if (orders.length === 0) return;
+          await tx.insertInto("orders").values(orders.map(toRow)).execute();
+          await tx.insertInto("order_lines").values(orders.flatMap(toLineRows)).execute();
+          await appendEvents(
+            tx,
+            orders.map((order) => orderEvent(order, order.createdAtMs)),
+          );
         });
-        return true;
       } catch (error) {
         if (isUniqueViolation(error)) return false;
         throw error;
       }
+      onCommit();
+      return true;
     },
+
+    forgetAnswers: (beforeMs, limit) => pruneRecords(database, { beforeMs, limit }),
 
     list: async (userId, before, limit) => {
       let page = db
@@ -87,13 +138,24 @@ export function createSqlOrderStore(database: Database<OrderTables>): OrderStore
     },
 
     end: async (id, status, nowMs) => {
-      const { numUpdatedRows } = await db
-        .updateTable("orders")
-        .set({ status, intent: null, updated_at_ms: BigInt(nowMs) })
-        .where("id", "=", id)
-        .where("status", "=", "placed")
-        .executeTakeFirstOrThrow();
-      return numUpdatedRows === 1n;
+      const ended = await database.transaction(async (tx) => {
+        const { numUpdatedRows } = await tx
+          .updateTable("orders")
+          .set({ status, intent: null, updated_at_ms: BigInt(nowMs) })
+          .where("id", "=", id)
+          .where("status", "=", "placed")
+          .executeTakeFirstOrThrow();
+        if (numUpdatedRows !== 1n) return false;
+        const { user_id } = await tx
+          .selectFrom("orders")
+          .select("user_id")
+          .where("id", "=", id)
+          .executeTakeFirstOrThrow();
+        await appendEvents(tx, [orderEvent({ id, userId: user_id, status }, nowMs)]);
+        return true;
+      });
+      if (ended) onCommit();
+      return ended;
     },
 
     postpone: async (id, untilMs) => {
@@ -180,4 +242,13 @@ function fromRows(row: OrderRow, lines: readonly Selectable<OrderTables["order_l
     createdAtMs: Number(row.created_at_ms),
     updatedAtMs: Number(row.updated_at_ms),
   };
+}
+
+function toRecord(answer: FirstAnswer): IdempotencyRecord {
+  if ("refusal" in answer) {
+    const { error, ...refusal } = answer.refusal;
+    return { ...refusal, error: errorToText(error) };
+  }
+  const { id, lines, createdAtMs } = answer.order;
+  return { id, fingerprint: fingerprintOf(lines), error: undefined, atMs: createdAtMs };
 }

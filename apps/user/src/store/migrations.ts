@@ -1,4 +1,4 @@
-import type { Migration } from "@shoal/storage";
+import { type Migration, outboxSchema } from "@shoal/storage";
 import { sql } from "kysely";
 
 /** The history of the user service's schema. */
@@ -19,4 +19,5 @@ export const migrations: readonly Migration[] = [
       ) ${tableOptions}`,
     ],
   },
+  { name: "0002-outbox", statements: outboxSchema },
 ];

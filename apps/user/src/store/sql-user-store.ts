@@ -1,10 +1,10 @@
-import { type Database, isUniqueViolation } from "@shoal/storage";
-import type { Selectable } from "kysely";
+import { appendEvents, type Database, isUniqueViolation, type OutboxEvent, type OutboxTables } from "@shoal/storage";
+import type { Selectable, Transaction } from "kysely";
 import { emailKey, type User } from "../domain/user.ts";
 import type { UserStore } from "../domain/users.ts";
 
 /** The tables of the user service. */
-export interface UserTables {
+export interface UserTables extends OutboxTables {
   users: {
     id: string;
     email: string;
@@ -17,12 +17,21 @@ export interface UserTables {
   };
 }
 
-/** Users in SQL. The caller closes the database. */
-export function createSqlUserStore({ db }: Database<UserTables>): UserStore {
+/** Users in SQL; `onCommit` is told of each transaction that has published something. The caller closes the database. */
+export function createSqlUserStore(database: Database<UserTables>, onCommit: () => void = () => {}): UserStore {
+  const { db } = database;
+  const transaction = async <T>(work: (tx: Transaction<UserTables>) => Promise<T>): Promise<T> => {
+    const result = await database.transaction(work);
+    onCommit();
+    return result;
+  };
   return {
     insert: async (user) => {
       try {
-        await db.insertInto("users").values(toRow(user)).execute();
+        await transaction(async (tx) => {
+          await tx.insertInto("users").values(toRow(user)).execute();
+          await appendEvents(tx, [userEvent(user, user.createdAtMs)]);
+        });
         return true;
       } catch (error) {
         if (isUniqueViolation(error)) return false;
@@ -42,9 +51,13 @@ export function createSqlUserStore({ db }: Database<UserTables>): UserStore {
 
     replace: async (user, version) => {
       const { id, ...columns } = toRow(user);
-      const update = db.updateTable("users").set(columns).where("id", "=", id).where("version", "=", version);
       try {
-        return (await update.executeTakeFirstOrThrow()).numUpdatedRows === 1n ? "replaced" : "stale";
+        return await transaction(async (tx) => {
+          const update = tx.updateTable("users").set(columns).where("id", "=", id).where("version", "=", version);
+          if ((await update.executeTakeFirstOrThrow()).numUpdatedRows !== 1n) return "stale";
+          await appendEvents(tx, [userEvent(user, user.updatedAtMs)]);
+          return "replaced";
+        });
       } catch (error) {
         if (isUniqueViolation(error)) return "email taken";
         throw error;
@@ -52,14 +65,28 @@ export function createSqlUserStore({ db }: Database<UserTables>): UserStore {
     },
 
     deactivate: async (id, nowMs) => {
-      await db
-        .updateTable("users")
-        .set(({ eb }) => ({ status: "inactive", version: eb("version", "+", 1), updated_at_ms: BigInt(nowMs) }))
-        .where("id", "=", id)
-        .where("status", "=", "active")
-        .execute();
+      await transaction(async (tx) => {
+        const { numUpdatedRows } = await tx
+          .updateTable("users")
+          .set(({ eb }) => ({ status: "inactive", version: eb("version", "+", 1), updated_at_ms: BigInt(nowMs) }))
+          .where("id", "=", id)
+          .where("status", "=", "active")
+          .executeTakeFirstOrThrow();
+        if (numUpdatedRows !== 1n) return;
+        const { version } = await tx
+          .selectFrom("users")
+          .select("version")
+          .where("id", "=", id)
+          .executeTakeFirstOrThrow();
+        await appendEvents(tx, [userEvent({ id, version, status: "inactive" }, nowMs)]);
+      });
     },
   };
+}
+
+/** A user after a change: its version is the event's. */
+function userEvent({ id, version, status }: Pick<User, "id" | "version" | "status">, atMs: number): OutboxEvent {
+  return { topic: "user", key: id, version, payload: JSON.stringify([status]), atMs };
 }
 
 function toRow(user: User): UserTables["users"] {

@@ -1,4 +1,4 @@
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   Client,
   credentials,
@@ -15,6 +15,7 @@ import {
   EchoResponseSchema,
   EchoService,
 } from "@shoal/contracts/echo/v1/echo_service";
+import { codecOf } from "../codec.ts";
 import type { Peer } from "../peer.ts";
 import { requestOf } from "../workload.ts";
 
@@ -26,16 +27,6 @@ export const echoDefinition: MethodDefinition<EchoRequest, EchoResponse> = {
   ...codecOf("request", EchoRequestSchema),
   ...codecOf("response", EchoResponseSchema),
 } as MethodDefinition<EchoRequest, EchoResponse>;
-
-function codecOf<D extends DescMessage>(side: "request" | "response", schema: D) {
-  return {
-    [`${side}Serialize`]: (message: MessageShape<D>) => {
-      const bytes = toBinary(schema, message);
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    },
-    [`${side}Deserialize`]: (bytes: Buffer) => fromBinary(schema, bytes),
-  };
-}
 
 /** Bare grpc-js with default options: what the others are compared with. */
 export const grpcJs: Peer = {

@@ -1,0 +1,29 @@
+import { Batcher, splitFailedBatches } from "@shoal/concurrency";
+import type { Reservation } from "./domain/reservation.ts";
+import type { Reservations } from "./domain/reservations.ts";
+import type { ReserveRequest } from "./domain/reserving.ts";
+import type { Reserve } from "./handlers/reservation-handlers.ts";
+
+/** Reservations that are decided in one transaction, and lines of them together. */
+const maxBatch = 200;
+const maxLines = 1_000;
+
+/** Makes reservations that come at the same time in one transaction, so that a product they all want is locked once. */
+export function reserveInBatches({ reserve }: Pick<Reservations, "reserve">): Batcher<ReserveRequest, Reservation> {
+  return new Batcher<ReserveRequest, Reservation>({
+    run: splitFailedBatches(reserve),
+    maxItems: maxBatch,
+    maxWeight: maxLines,
+    weigh: ({ lines }) => lines.length,
+  });
+}
+
+/** Makes each reservation in a transaction of its own. */
+export function reserveOneByOne({ reserve }: Pick<Reservations, "reserve">): Reserve {
+  return async (request) => {
+    const [outcome] = await reserve([request]);
+    if (outcome === undefined) throw new Error("a reservation was not decided");
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  };
+}

@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { maxDelayMs, requireInteger } from "@shoal/kernel";
+import type { Database } from "../database.ts";
+import type { OutboxTables } from "./outbox.ts";
+import { pruneEvents, publishEvents } from "./publish.ts";
+
+/** How an {@link OutboxRelay} works. Times are in milliseconds. */
+export interface OutboxRelayOptions {
+  /** How long events gather, after the first of which it is told, until they are published together, 0 to 10,000. */
+  readonly lingerMs: number;
+  /** How often it looks for what it was not told of, such as what an instance that crashed has left, 10 to 3,600,000. */
+  readonly intervalMs: number;
+  /** How long published events are kept for those who come late, 1,000 to 2,147,483,647. */
+  readonly keepMs: number;
+  /** Told how many were published, at once. Default: nobody. */
+  readonly onPublished?: (count: number) => void;
+  /** Told of a look that failed; it looks again after `intervalMs`. Default: nobody. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Gathers for 10 ms, looks every second, keeps events for a day. */
+export const defaultOutboxRelayOptions: OutboxRelayOptions = Object.freeze({
+  lingerMs: 10,
+  intervalMs: 1_000,
+  keepMs: 24 * 60 * 60_000,
+});
+
+/** How often old events are looked for, in milliseconds, and how many are deleted at once. */
+const pruneEveryMs = 10_000;
+const pruneLimit = 1_000;
+
+/**
+ * Publishes what the transactions of this instance, and of others that have crashed, have written into the outbox, and
+ * deletes what is old. Every instance has one; they take turns (`publishEvents`).
+ *
+ * States: waiting ⇄ publishing → stopped. The caller stops it.
+ */
+export class OutboxRelay<S extends OutboxTables> {
+  readonly #database: Database<S>;
+  readonly #options: OutboxRelayOptions;
+  readonly #stopped = new AbortController();
+  readonly #running: Promise<void>;
+  #nudged = Promise.withResolvers<void>();
+
+  /** Begins at once. Throws a `RangeError` for options out of range. */
+  constructor(database: Database<S>, options: Partial<OutboxRelayOptions> = {}) {
+    this.#database = database;
+    this.#options = { ...defaultOutboxRelayOptions, ...options };
+    requireInteger("lingerMs", this.#options.lingerMs, 0, 10_000);
+    requireInteger("intervalMs", this.#options.intervalMs, 10, 3_600_000);
+    requireInteger("keepMs", this.#options.keepMs, 1_000, maxDelayMs);
+    this.#running = this.#run();
+  }
+
+  /** Something was committed that may have written events. Cheap: for telling after every transaction. */
+  nudge(): void {
+    this.#nudged.resolve();
+  }
+
+  /** Publishes nothing more, and resolves when nothing is at work. May be called again. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { lingerMs, intervalMs, onPublished, onError } = this.#options;
+    const { signal } = this.#stopped;
+    let pruneAt = performance.now() + pruneEveryMs;
+    while (!signal.aborted) {
+      try {
+        const count = await publishEvents(this.#database);
+        if (count > 0) onPublished?.(count);
+        if (performance.now() >= pruneAt && (await this.#prune()) < pruneLimit)
+          pruneAt = performance.now() + pruneEveryMs;
+        await this.#pause(count > 0 ? lingerMs : intervalMs, lingerMs);
+      } catch (error) {
+        if (!signal.aborted) onError?.(error);
+        await pause(intervalMs, signal);
+      }
+    }
+  }
+
+  #prune(): Promise<number> {
+    return pruneEvents(this.#database, { beforeMs: Date.now() - this.#options.keepMs, limit: pruneLimit });
+  }
+
+  /** Until it is nudged and what comes with that has gathered, and `ms` at the most. */
+  async #pause(ms: number, lingerMs: number): Promise<void> {
+    const { signal } = this.#stopped;
+    const paused = new AbortController();
+    const nudge = this.#nudged.promise.then(() => true);
+    const isNudged = await Promise.race([nudge, pause(ms, AbortSignal.any([signal, paused.signal])).then(() => false)]);
+    paused.abort();
+    if (isNudged) {
+      this.#nudged = Promise.withResolvers<void>();
+      await pause(lingerMs, signal);
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
+}

@@ -1,0 +1,51 @@
+import { openDatabase } from "@shoal/storage";
+import { findDatabaseServerBinary, startDatabaseServer } from "@shoal/testkit/database-server-process";
+import { sql } from "kysely";
+import { serviceNames } from "./start-services.ts";
+
+/**
+ * Starts a private MariaDB or MySQL whose commits are on the disk before they count, and answers root's URL. It ends with
+ * `stack`. Throws an `Error` that says `instead` where none is installed.
+ */
+export async function startDurableServer(stack: AsyncDisposableStack, instead: string): Promise<string> {
+  const binary = findDatabaseServerBinary();
+  if (binary === undefined) throw new Error(`${instead}, or install MariaDB`);
+  const server = await startDatabaseServer(binary);
+  stack.defer(() => server.stop());
+  const root = openDatabase(inDatabase(server.url, "mysql"));
+  await sql`set global innodb_flush_log_at_trx_commit = 1`.execute(root.db);
+  await sql`set global sync_binlog = 1`.execute(root.db);
+  await root.close();
+  return server.url;
+}
+
+/**
+ * Creates an empty database for each service on a server, and answers the settings by which each finds its own. They go
+ * with `stack`, and what was called so before goes at once.
+ */
+export async function createDatabases(
+  stack: AsyncDisposableStack,
+  serverUrl: string,
+  prefix: string,
+): Promise<Record<string, string>> {
+  const root = openDatabase(inDatabase(serverUrl, "mysql"));
+  stack.defer(() => root.close());
+  const settings: Record<string, string> = {};
+  for (const name of serviceNames) {
+    const database = `${prefix}_${name}`;
+    await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
+    await sql`create database ${sql.id(database)}`.execute(root.db);
+    stack.defer(async () => {
+      await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
+    });
+    settings[`SHOAL_${name.toUpperCase()}_DATABASE_URL`] = inDatabase(serverUrl, database);
+  }
+  return settings;
+}
+
+/** The URL of a database on the server that `serverUrl` names, whatever database that names. */
+export function inDatabase(serverUrl: string, database: string): string {
+  const there = new URL(serverUrl);
+  there.pathname = `/${database}`;
+  return there.href;
+}

@@ -1,0 +1,33 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Launched, launch } from "@shoal/launcher";
+
+/** The services that an order takes. */
+export const serviceNames = ["user", "inventory", "order"] as const;
+
+/**
+ * Starts the user, inventory and order services, each a process of its own, at ports of the system's choice, with `env`
+ * besides this process's environment. On embedded databases in a new folder, unless `env` names others. All ends, and the
+ * folder goes, with `stack`.
+ */
+export async function startServices(
+  stack: AsyncDisposableStack,
+  env: Readonly<Record<string, string>>,
+): Promise<Launched> {
+  const home = await mkdtemp(join(tmpdir(), "shoal-bench-"));
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const embedded = Object.fromEntries(
+    serviceNames.map((name) => [`SHOAL_${name.toUpperCase()}_DATABASE_URL`, `sqlite:${join(home, `${name}.db`)}`]),
+  );
+  const launched = await launch({ home, env: { ...process.env, ...anyPorts, ...embedded, ...env } });
+  stack.defer(() => launched.stop());
+  return launched;
+}
+
+const anyPorts = Object.fromEntries([
+  ["SHOAL_REGISTRY_PORT", "0"],
+  ...serviceNames.flatMap((name) =>
+    ["GRPC", "ADMIN"].map((port) => [`SHOAL_${name.toUpperCase()}_${port}_PORT`, "0"] as const),
+  ),
+]);

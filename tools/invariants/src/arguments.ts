@@ -1,0 +1,60 @@
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { repositoryRoot } from "@shoal/launcher";
+
+/** What the command line and the environment say. */
+export interface InvariantArguments {
+  /** The URL of the order service's database. */
+  readonly order: string;
+  /** The URL of the inventory service's database. */
+  readonly inventory: string;
+  /** Whether nothing is under way: more must hold then. */
+  readonly settled: boolean;
+  /** How long after its time a hold, or an order whose hold has ended, may still wait to be ended. */
+  readonly overdueMs: number;
+  readonly json: boolean;
+  readonly help: boolean;
+}
+
+/** How the check is used. */
+export const usage = `npm run check:invariants [-- options]: reads the databases of the order and inventory services and
+checks that what must always hold of them does. Changes nothing. Exit code 0 when all holds, 1 when something does not.
+
+  --order URL        the order service's database (SHOAL_ORDER_DATABASE_URL, else what npm start uses)
+  --inventory URL    the inventory service's database (SHOAL_INVENTORY_DATABASE_URL, else what npm start uses)
+  --settled          nothing is under way, and all time limits have passed: more must hold
+  --overdue-ms N     how long after its time a hold may wait to be ended, 0 to 86,400,000 (60,000)
+  --json             print the result as JSON
+  --help             show this`;
+
+/** Reads the command line; throws an `Error` that says what is wrong with it. */
+export function readArguments(args: readonly string[], env: NodeJS.ProcessEnv): InvariantArguments {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      order: { type: "string" },
+      inventory: { type: "string" },
+      settled: { type: "boolean", default: false },
+      "overdue-ms": { type: "string", default: "60000" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const overdueMs = /^\d{1,8}$/.test(values["overdue-ms"]) ? Number(values["overdue-ms"]) : Number.NaN;
+  if (!(overdueMs <= 86_400_000))
+    throw new Error(`--overdue-ms must be a whole number from 0 to 86400000, not "${values["overdue-ms"]}"`);
+  return {
+    order: values.order ?? databaseOf("order", env),
+    inventory: values.inventory ?? databaseOf("inventory", env),
+    settled: values.settled,
+    overdueMs,
+    json: values.json,
+    help: values.help,
+  };
+}
+
+/** Where a service that the launcher starts in this environment keeps its state. */
+function databaseOf(service: string, env: NodeJS.ProcessEnv): string {
+  const home = resolve(env["SHOAL_HOME"] || join(repositoryRoot, ".shoal"));
+  return env[`SHOAL_${service.toUpperCase()}_DATABASE_URL`] || `sqlite:${join(home, "data", `${service}.db`)}`;
+}
