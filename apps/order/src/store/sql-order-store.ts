@@ -1,3 +1,4 @@
+import { crashPoint } from "@shoal/kernel";
 import {
   appendEvents,
   type Database,
@@ -84,6 +85,7 @@ export function createSqlOrderStore(
           const orders = answers.flatMap((answer) => ("order" in answer ? [answer.order] : []));
           if (orders.length === 0) return;
           await tx.insertInto("orders").values(orders.map(toRow)).execute();
+          crashPoint("mid-answers");
           await tx.insertInto("order_lines").values(orders.flatMap(toLineRows)).execute();
           await appendEvents(
             tx,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { maxDelayMs, requireInteger } from "@shoal/kernel";
+import { crashPoint, maxDelayMs, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
 import type { OutboxTables } from "./outbox.ts";
 import { pruneEvents, publishEvents } from "./publish.ts";
@@ -70,6 +70,7 @@ export class OutboxRelay<S extends OutboxTables> {
     while (!signal.aborted) {
       try {
         const count = await publishEvents(this.#database);
+        if (count > 0) crashPoint("after-publish");
         if (count > 0) onPublished?.(count);
         if (performance.now() >= pruneAt && (await this.#prune()) < pruneLimit)
           pruneAt = performance.now() + pruneEveryMs;
