@@ -63,20 +63,17 @@ export function planCycles(cycles: number, seed: number, mayKillDatabase = true)
   return plan;
 }
 
-/**
- * Every point of every service once, the first time that it is come to, those that take long first; and the database in the
- * midst of that.
- */
+/** Every point of every service once, those that take long first, and the database in the midst of that. */
 export function planEveryPointOnce(seed: number): readonly Cycle[] {
   const isLong = (cycle: Cycle) => cycle.kind === "point" && cycle.point === "mid-prune";
-  const plan = everyPoint(randomFrom(seed), 1).toSorted((one, other) => Number(isLong(other)) - Number(isLong(one)));
+  const plan = everyPoint(randomFrom(seed)).toSorted((one, other) => Number(isLong(other)) - Number(isLong(one)));
   return plan.toSpliced(plan.length >> 1, 0, { kind: "database", afterMs: 0, awayMs: 0 });
 }
 
-function everyPoint(random: () => number, most = Number.POSITIVE_INFINITY): Cycle[] {
+function everyPoint(random: () => number): Cycle[] {
   const cycles = Object.entries(crashing).flatMap(([point, { instances, maxNth }]) =>
     instances.map((instance): Cycle => {
-      const nth = 1 + Math.floor(random() * Math.min(maxNth, most));
+      const nth = 1 + Math.floor(random() * maxNth);
       return { kind: "point", instance, point: point as CrashPoint, nth };
     }),
   );
