@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LaunchError, type Launched, type LaunchOptions, launch } from "@shoal/launcher";
 
 /** How long an instance may take to come to the point that it is armed with, in milliseconds. */
-const reachTimeoutMs = 30_000;
+const reachTimeoutMs = 60_000;
 
 /** How long it may take to start an instance, over and over while the database is away, in milliseconds. */
-const startTimeoutMs = 30_000;
+const startTimeoutMs = 60_000;
 const startAgainMs = 100;
 
 /**
@@ -13,6 +13,8 @@ const startAgainMs = 100;
  * running ⇄ dead.
  */
 export class Instances {
+  /** Those that ended for reasons of their own while they took calls, in words. */
+  readonly failures: string[] = [];
   #launched: Launched | undefined;
   readonly #dead = new Set<string>();
   readonly #lastWords = new Map<string, string>();
@@ -25,8 +27,9 @@ export class Instances {
       onWarning: (instance, { level, message }) => {
         if (level === "fatal") this.#lastWords.set(instance, message);
       },
-      onDeath: ({ service: instance }) => {
+      onDeath: ({ service: instance, code }) => {
         this.#dead.add(instance);
+        if (code) this.failures.push(`${instance} ended with code ${code}: ${this.#lastWords.get(instance)}`);
         this.#deaths.get(instance)?.();
       },
     });
@@ -35,7 +38,7 @@ export class Instances {
 
   /**
    * Stops an instance, if it runs, and starts it armed with a crash point. Resolves when it has crashed there, and is dead;
-   * rejects when it does not come to that in 30 seconds.
+   * rejects when it does not come to that in a minute.
    */
   async crashAt(instance: string, point: string, nth: number): Promise<void> {
     await this.#end(instance, "SIGTERM");
@@ -57,7 +60,7 @@ export class Instances {
     await this.#end(instance, "SIGKILL");
   }
 
-  /** Starts an instance that is dead; does nothing for one that runs. Rejects when it does not start in 30 seconds. */
+  /** Starts an instance that is dead; does nothing for one that runs. Rejects when it does not start in a minute. */
   async revive(instance: string): Promise<void> {
     const until = performance.now() + startTimeoutMs;
     while (this.#dead.has(instance)) {

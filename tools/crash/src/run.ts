@@ -92,7 +92,12 @@ export async function runCrashes({ plan, seed, database, signal, progress }: Cra
   progress("waiting until nothing is under way");
   violations.push(...(await untilSettled(stage)));
   progress("checking");
-  violations.push(...(await violatedInvariants(stage, true)), ...(await compare(stage, ledger, watches)), ...faults);
+  violations.push(
+    ...(await violatedInvariants(stage, true)),
+    ...(await compare(stage, ledger, watches)),
+    ...faults,
+    ...stage.instances.failures,
+  );
   const ends = [...ledger.orders.values()].map(({ end }) => end);
   const count = (wanted: string) => ends.filter((end) => end === wanted).length;
   const [confirmed, cancelled] = [count("confirmed"), count("cancelled")];
