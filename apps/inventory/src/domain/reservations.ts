@@ -108,5 +108,7 @@ async function endHolds(
     status,
   );
   const to = status === "confirmed" ? "sold" : "available";
-  await tx.move(movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity })));
+  const moves = movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity }));
+  await tx.lock(moves.map(({ sku }) => sku));
+  await tx.move(moves);
 }

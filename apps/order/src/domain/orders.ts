@@ -126,16 +126,15 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
      */
     place: async (userId: string, idempotencyKey: string, lines: readonly RequestedLine[]): Promise<Order> => {
       const id = orderIdOf(userId, idempotencyKey);
-      const first = await store.findFirst(id);
-      if (first !== undefined) return again(id, lines, first);
       try {
         return await placeFirst(id, userId, lines);
       } catch (error) {
-        if (!isFinal(error)) throw error;
-        if (await store.refuse({ id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() })) throw error;
-        const other = await store.findFirst(id);
-        if (other === undefined) throw error;
-        return again(id, lines, other);
+        const isKept =
+          isFinal(error) && (await store.refuse({ id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() }));
+        // What was answered before does not depend on who can be asked now.
+        const first = isKept ? undefined : await store.findFirst(id).catch(() => undefined);
+        if (first === undefined) throw error;
+        return again(id, lines, first);
       }
     },
 

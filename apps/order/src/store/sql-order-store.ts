@@ -5,6 +5,7 @@ import {
   type IdempotencyRecord,
   type IdempotencyTables,
   insertRecords,
+  insertRows,
   isUniqueViolation,
   type OutboxTables,
   pruneRecords,
@@ -83,8 +84,8 @@ export function createSqlOrderStore(
           await insertRecords(tx, answers.map(toRecord));
           const orders = answers.flatMap((answer) => ("order" in answer ? [answer.order] : []));
           if (orders.length === 0) return;
-          await tx.insertInto("orders").values(orders.map(toRow)).execute();
-          await tx.insertInto("order_lines").values(orders.flatMap(toLineRows)).execute();
+          await insertRows(tx, "orders", orders.map(toRow));
+          await insertRows(tx, "order_lines", orders.flatMap(toLineRows));
           await appendEvents(
             tx,
             orders.map((order) => orderEvent(order, order.createdAtMs)),
