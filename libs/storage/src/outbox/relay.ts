@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { maxDelayMs, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
 import type { OutboxTables } from "./outbox.ts";
-import { defaultPublishOptions, pruneEvents, publishEvents } from "./publish.ts";
+import { defaultPublishOptions, hasUnpublishedEvents, pruneEvents, publishEvents } from "./publish.ts";
 
 /** How an {@link OutboxRelay} works. Times are in milliseconds. */
 export interface OutboxRelayOptions {
@@ -67,16 +67,18 @@ export class OutboxRelay<S extends OutboxTables> {
     const { lingerMs, intervalMs, onPublished, onError } = this.#options;
     const { signal } = this.#stopped;
     let pruneAt = performance.now() + pruneEveryMs;
+    let isNudged = false;
     while (!signal.aborted) {
       try {
-        const count = await publishEvents(this.#database);
+        const isDue: boolean = isNudged || (await hasUnpublishedEvents(this.#database));
+        const count: number = isDue ? await publishEvents(this.#database) : 0;
         if (count > 0) {
           onPublished?.(count);
           await pause(lingerMs, signal);
         }
         if (performance.now() >= pruneAt && (await this.#prune()) < pruneLimit)
           pruneAt = performance.now() + pruneEveryMs;
-        if (count < defaultPublishOptions.limit) await this.#untilNudged(intervalMs);
+        isNudged = count === defaultPublishOptions.limit || (await this.#untilNudged(intervalMs));
       } catch (error) {
         if (!signal.aborted) onError?.(error);
         await pause(intervalMs, signal);
@@ -88,12 +90,14 @@ export class OutboxRelay<S extends OutboxTables> {
     return pruneEvents(this.#database, { beforeMs: Date.now() - this.#options.keepMs, limit: pruneLimit });
   }
 
-  /** Until it is nudged, was so since the last time, or `ms` are over. */
-  async #untilNudged(ms: number): Promise<void> {
+  /** Waits until it is nudged, or has been since the last time, or `ms` are over; answers whether it was nudged. */
+  async #untilNudged(ms: number): Promise<boolean> {
     const over = new AbortController();
-    await Promise.race([this.#nudged.promise, pause(ms, AbortSignal.any([this.#stopped.signal, over.signal]))]);
+    const late = pause(ms, AbortSignal.any([this.#stopped.signal, over.signal])).then(() => false);
+    const isNudged = await Promise.race([this.#nudged.promise.then(() => true), late]);
     over.abort();
-    this.#nudged = Promise.withResolvers<void>();
+    if (isNudged) this.#nudged = Promise.withResolvers<void>();
+    return isNudged;
   }
 }
 
