@@ -1,4 +1,4 @@
-import { requireInteger } from "@shoal/kernel";
+import { crashPoint, requireInteger } from "@shoal/kernel";
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ColumnTypes } from "./column-types.ts";
 import type { Database } from "./database.ts";
@@ -84,6 +84,7 @@ export async function pruneRecords<S extends IdempotencyTables>(
     .limit(limit)
     .execute();
   if (old.length === 0) return 0;
+  crashPoint("mid-prune");
   const ids = old.map(({ id }) => id);
   const { numDeletedRows } = await records
     .deleteFrom("idempotency_records")

@@ -1,4 +1,4 @@
-import type { AppError, Clock } from "@shoal/kernel";
+import { type AppError, type Clock, crashPoint } from "@shoal/kernel";
 import { CollisionError, type InventoryStore, type InventoryTransaction } from "./inventory-store.ts";
 import { fenceOf, type Reservation, reservationEnded, reservationNotFound } from "./reservation.ts";
 import { movesOf, type ReserveOutcome, type ReserveRequest, reserveAll } from "./reserving.ts";
@@ -84,6 +84,7 @@ export function createReservations({ store, clock }: { readonly store: Inventory
     expireOverdue: async (limit: number): Promise<number> => {
       const ids = await store.findOverdue(clock.now(), limit);
       if (ids.length === 0) return 0;
+      crashPoint("mid-expiry");
       await store.transaction(async (tx) => {
         // Some may have been confirmed, released or expired since they were found.
         const held = (await tx.lockReservations(ids)).filter(({ status }) => status === "held");
@@ -107,6 +108,7 @@ async function endHolds(
     held.map(({ id }) => id),
     status,
   );
+  crashPoint("mid-hold-end");
   const to = status === "confirmed" ? "sold" : "available";
   const moves = movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity }));
   await tx.lock(moves.map(({ sku }) => sku));

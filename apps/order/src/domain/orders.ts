@@ -1,4 +1,4 @@
-import type { Clock } from "@shoal/kernel";
+import { type Clock, crashPoint } from "@shoal/kernel";
 import {
   asPlaced,
   fingerprintOf,
@@ -61,13 +61,17 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
 
   /** Ends a placed order as its hold has ended; answers it as it is then, whoever ended it. */
   const settle = async (id: string, intent: Intent | undefined, holdEnd: HoldEnd): Promise<Order> => {
+    crashPoint("after-hold-end");
     await store.end(id, statusAfter(intent, holdEnd), clock.now());
     return await get(id);
   };
 
   /** Begins a change of a placed order; answers the order instead when it has ended. */
   const begin = async (id: string, intent: Intent, paymentReference?: string): Promise<Order | undefined> => {
-    if (await store.begin(id, intent, paymentReference, clock.now() + abandonedAfterMs)) return undefined;
+    if (await store.begin(id, intent, paymentReference, clock.now() + abandonedAfterMs)) {
+      crashPoint("after-intent");
+      return undefined;
+    }
     const order = await get(id);
     if (order.status === "placed") throw orderBusy(id);
     return order;
@@ -89,6 +93,7 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
     if (!active) throw userInactive(userId);
 
     const { isHeld, ...held } = await stock.hold(id, lines, holdMs);
+    crashPoint("after-hold");
     if (isHeld) {
       const now = clock.now();
       const order: Order = {
@@ -173,6 +178,7 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
         const { id, intent } = order;
         try {
           const holdEnd = intent === "confirm" ? await stock.confirm(id) : await stock.release(id);
+          crashPoint("mid-settle");
           const { status } = await settle(id, intent, holdEnd);
           if (status !== "placed") report[status] += 1;
         } catch (error) {

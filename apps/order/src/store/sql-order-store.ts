@@ -1,3 +1,4 @@
+import { crashPoint } from "@shoal/kernel";
 import {
   appendEvents,
   type Database,
@@ -60,6 +61,7 @@ export function createSqlOrderStore(
           const orders = answers.flatMap((answer) => ("order" in answer ? [answer.order] : []));
           if (orders.length === 0) return;
           await insertRows(tx, "orders", orders.map(toRow));
+          crashPoint("mid-answers");
           await insertRows(tx, "order_lines", orders.flatMap(toLineRows));
           await appendEvents(
             tx,

@@ -1,4 +1,4 @@
-import { requireInteger } from "@shoal/kernel";
+import { crashPoint, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
 import { insertRows } from "../insert-rows.ts";
 import { type OutboxTables, outboxOf } from "./outbox.ts";
@@ -63,6 +63,7 @@ export async function publishEvents<S extends OutboxTables>(
       .set({ next_seq: next_seq + BigInt(events.length) })
       .where("id", "=", 1)
       .execute();
+    crashPoint("before-publish");
     return events.length;
   });
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { maxDelayMs, requireInteger } from "@shoal/kernel";
+import { crashPoint, maxDelayMs, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
 import type { OutboxTables } from "./outbox.ts";
 import { defaultPublishOptions, hasUnpublishedEvents, pruneEvents, publishEvents } from "./publish.ts";
@@ -73,6 +73,7 @@ export class OutboxRelay<S extends OutboxTables> {
         const isDue: boolean = isNudged || (await hasUnpublishedEvents(this.#database));
         const count: number = isDue ? await publishEvents(this.#database) : 0;
         if (count > 0) {
+          crashPoint("after-publish");
           onPublished?.(count);
           await pause(lingerMs, signal);
         }
