@@ -145,6 +145,18 @@ for (const engine of storageEngines) {
     await assert.rejects(orders.place("ada", "k2", lines), /connection refused/);
   });
 
+  it("an order answers for itself when its record is forgotten, and a refusal only when that can be known", async (parts) => {
+    const { orders, store, users } = parts;
+    const order = await orders.place("ada", "k", lines);
+    users.set("ada", false);
+    const { findFirst } = store;
+    store.findFirst = () => Promise.reject(new Error("connection lost"));
+    await assert.rejects(orders.place("ada", "k", lines), /connection lost/);
+    store.findFirst = findFirst;
+    assert.equal(await store.forgetAnswers(Number.MAX_SAFE_INTEGER, 10), 1);
+    assert.deepEqual(await orders.place("ada", "k", lines), order);
+  });
+
   it("stock that is held when the same request has been refused meanwhile is given back", async (parts) => {
     const { orders, store, inventory } = parts;
     const { hold } = inventory.stock;

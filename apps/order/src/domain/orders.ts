@@ -134,10 +134,12 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
       try {
         return await placeFirst(id, userId, lines);
       } catch (error) {
-        const isKept =
-          isFinal(error) && (await store.refuse({ id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() }));
-        // What was answered before does not depend on who can be asked now.
-        const first = isKept ? undefined : await store.findFirst(id).catch(() => undefined);
+        const refusal = isFinal(error) && { id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() };
+        // What was answered before does not depend on who can be asked now. A refusal is told only when that is known.
+        let first = await store.findFirst(id).catch((unknown) => {
+          throw refusal ? unknown : error;
+        });
+        if (first === undefined && refusal && !(await store.refuse(refusal))) first = await store.findFirst(id);
         if (first === undefined) throw error;
         return again(id, lines, first);
       }
