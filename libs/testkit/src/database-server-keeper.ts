@@ -1,5 +1,5 @@
 // A process that keeps one private database server for the process that started it, and ends it, its data included,
-// when that process is gone: `node database-server-keeper.ts <server binary>`. Not to be imported, but for its types.
+// when that process is gone: `node database-server-keeper.ts <server binary> [durable]`. Not to be imported, but for its types.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -10,21 +10,28 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 
-/** What the keeper sends to the process that started it, once. */
+/** What the keeper sends to the process that started it: once when the server has started, and after each order. */
 export type KeeperReport = { readonly url: string } | { readonly error: string };
+
+/** What the keeper may be sent then: end the server as a crash does, or start it again on its data, at its port. */
+export type KeeperOrder = "kill" | "start";
 
 const startTimeoutMs = 60_000;
 
 const binary = process.argv[2] ?? "";
+const isDurable = process.argv[3] === "durable";
 const folder = mkdtempSync(join(tmpdir(), "shoal-mysql-"));
 const data = join(folder, "data");
 const log = join(folder, "server.log");
+const init = join(folder, "init.sql");
 const asUser = process.getuid?.() === 0 ? ["--user=root"] : [];
 /** Two servers that share a folder for temporary tables take each other's. */
 const environment = { ...process.env, TMPDIR: folder };
 let server: ChildProcess | undefined;
+let url = "";
 
 process.once("disconnect", end);
+process.on("message", obey);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
 process.once("exit", () => {
   server?.kill("SIGKILL");
@@ -33,7 +40,8 @@ process.once("exit", () => {
 
 try {
   initialize();
-  report({ url: await start() });
+  url = await start();
+  report({ url });
 } catch (error) {
   report({ error: error instanceof Error ? error.message : String(error) });
   await end();
@@ -60,10 +68,23 @@ function beside(server: string, tool: string): string {
   return join(bin, tool);
 }
 
+/** Does what the process that started this one wants, and reports when it is done. */
+async function obey(order: KeeperOrder): Promise<void> {
+  try {
+    if (order === "kill") await kill();
+    else {
+      server = spawnAt(Number(new URL(url).port));
+      if (!(await answers(url, server))) throw new Error(logTail());
+    }
+    report({ url });
+  } catch (error) {
+    report({ error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 /** Starts the server on a free port and waits until it answers; with another port should this one be taken meanwhile. */
 async function start(): Promise<string> {
   const password = randomBytes(12).toString("hex");
-  const init = join(folder, "init.sql");
   writeFileSync(
     init,
     `CREATE USER IF NOT EXISTS 'root'@'127.0.0.1' IDENTIFIED BY '${password}';
@@ -72,14 +93,22 @@ GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
   );
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
-    server = spawn(binary, serverArguments(port, init), { stdio: "ignore", env: environment });
-    const url = `mysql://root:${password}@127.0.0.1:${port}`;
-    if (await answers(url, server)) return url;
-    if (attempt === 3) throw new Error(readFileSync(log, "utf8").split("\n").slice(-20).join("\n"));
+    server = spawnAt(port);
+    const there = `mysql://root:${password}@127.0.0.1:${port}`;
+    if (await answers(there, server)) return there;
+    if (attempt === 3) throw new Error(logTail());
   }
 }
 
-function serverArguments(port: number, init: string): string[] {
+function spawnAt(port: number): ChildProcess {
+  return spawn(binary, serverArguments(port), { stdio: "ignore", env: environment });
+}
+
+function logTail(): string {
+  return readFileSync(log, "utf8").split("\n").slice(-20).join("\n");
+}
+
+function serverArguments(port: number): string[] {
   return [
     "--no-defaults",
     ...asUser,
@@ -101,9 +130,9 @@ function serverArguments(port: number, init: string): string[] {
     "--skip-log-bin",
     "--performance-schema=OFF",
     "--innodb-buffer-pool-size=128M",
-    // The data need not survive a crash of the machine.
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-doublewrite=OFF",
+    // Unless asked for, the data need not survive a crash.
+    `--innodb-flush-log-at-trx-commit=${isDurable ? 1 : 0}`,
+    `--innodb-doublewrite=${isDurable ? "ON" : "OFF"}`,
     "--innodb-use-native-aio=OFF",
   ];
 }
@@ -136,11 +165,15 @@ async function answers(url: string, process: ChildProcess): Promise<boolean> {
 
 /** Nothing in the data is worth an orderly shutdown. */
 async function end(): Promise<void> {
-  if (server !== undefined && server.exitCode === null && server.signalCode === null) {
-    server.kill("SIGKILL");
-    await once(server, "exit");
-  }
+  await kill();
   process.exit();
+}
+
+async function kill(): Promise<void> {
+  if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  const exited = once(server, "exit");
+  server.kill("SIGKILL");
+  await exited;
 }
 
 function report(message: KeeperReport): void {

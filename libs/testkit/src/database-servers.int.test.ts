@@ -63,3 +63,16 @@ test("a private server ends with its data when it is stopped", needsBinary, asyn
   assert.ok(!existsSync(place?.["path"]));
   await assert.rejects(query(server.url, "SELECT 1"), { code: "ECONNREFUSED" });
 });
+
+test("a durable server that is killed and started again has what was committed", needsBinary, async (t) => {
+  const server = await startDatabaseServer(binary ?? "", { durable: true });
+  t.after(() => server.stop());
+  await query(server.url, "CREATE DATABASE kept");
+  const url = `${server.url}/kept`;
+  await query(url, "CREATE TABLE t (id INT PRIMARY KEY)");
+  await query(url, "INSERT INTO t VALUES (1)");
+  await server.kill();
+  await assert.rejects(query(url, "SELECT id FROM t"), { code: "ECONNREFUSED" });
+  await server.start();
+  assert.deepEqual(await query(url, "SELECT id FROM t"), [{ id: 1 }]);
+});
