@@ -130,8 +130,8 @@ function serverArguments(port: number): string[] {
     "--skip-log-bin",
     "--performance-schema=OFF",
     "--innodb-buffer-pool-size=128M",
-    // Unless asked for, the data need not survive a crash.
-    `--innodb-flush-log-at-trx-commit=${isDurable ? 1 : 0}`,
+    // Unless asked for, the data need not survive a crash; then it need not survive one of the machine.
+    `--innodb-flush-log-at-trx-commit=${isDurable ? 2 : 0}`,
     `--innodb-doublewrite=${isDurable ? "ON" : "OFF"}`,
     "--innodb-use-native-aio=OFF",
   ];

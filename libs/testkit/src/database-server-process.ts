@@ -19,13 +19,13 @@ export interface DatabaseServerProcess {
 
 /** How a private server is started. */
 export interface DatabaseServerOptions {
-  /** Whether a commit is on the disk before it counts, so that it outlives a crash. Default: false. */
+  /** Whether a commit outlives a crash of the server, though not one of the machine. Default: false. */
   readonly durable?: boolean;
 }
 
 /**
  * Starts a private server: data in a temporary folder, a free port on 127.0.0.1, utf8mb4, strict mode, UTC, and disk
- * writes not awaited unless it is to be durable. It ends, and its data with it, at the latest when this process ends, however that happens.
+ * writes not awaited. It ends, and its data with it, at the latest when this process ends, however that happens.
  * Does not keep this process alive. Rejects when the server has not answered within a minute.
  */
 export async function startDatabaseServer(
