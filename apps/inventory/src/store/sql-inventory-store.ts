@@ -4,6 +4,7 @@ import { type Kysely, sql, type Transaction } from "kysely";
 import { CollisionError, type InventoryStore, type InventoryTransaction } from "../domain/inventory-store.ts";
 import type { Reservation } from "../domain/reservation.ts";
 import type { StockLevel, StockMove } from "../domain/stock.ts";
+import { BusyProducts } from "./busy-products.ts";
 import {
   adjustmentFromRow,
   adjustmentToRow,
@@ -25,6 +26,7 @@ export function createSqlInventoryStore(
   onCommit: () => void = () => {},
 ): InventoryStore {
   const { db, engine } = database;
+  const busy = new BusyProducts();
   return {
     find: async (skus) => {
       if (skus.length === 0) return [];
@@ -73,9 +75,20 @@ export function createSqlInventoryStore(
     },
 
     transaction: async (work) => {
-      const result = await database.transaction((tx) => work(createTransaction(tx, engine, clock)));
-      onCommit();
-      return result;
+      const wanted = new Set<string>();
+      const before = async (tx: Transaction<InventoryTables>, skus: readonly string[]) => {
+        await busy.refuse(tx, skus);
+        for (const sku of skus) wanted.add(sku);
+      };
+      try {
+        const result = await database.transaction((tx) =>
+          work(createTransaction(tx, engine, clock, (skus) => before(tx, skus))),
+        );
+        onCommit();
+        return result;
+      } catch (error) {
+        throw await busy.explain(db, [...wanted], error);
+      }
     },
   };
 }
@@ -84,6 +97,7 @@ function createTransaction(
   tx: Transaction<InventoryTables>,
   engine: Database<unknown>["engine"],
   clock: Clock,
+  beforeLock: (skus: readonly string[]) => Promise<void>,
 ): InventoryTransaction {
   /** SQLite has no row locks and needs none: a transaction holds the lock on the whole database. */
   const locksRows = engine === "mysql";
@@ -91,6 +105,7 @@ function createTransaction(
   return {
     lock: async (skus) => {
       if (skus.length === 0) return new Map();
+      await beforeLock(skus);
       const rows = tx
         .selectFrom("products")
         .selectAll()
