@@ -13,7 +13,7 @@ import type { RowDataPacket } from "mysql2/promise";
 import { type Buyers, startBuyers } from "./buyers.ts";
 import { needsOwnServer, type ShopOnOwnServer, startShopOnOwnServer } from "./shop-on-own-server.ts";
 
-const limit = { timeout: 60_000 };
+const limit = { timeout: 150_000 };
 
 /** Breakers that a fault has opened let calls through again within this, in milliseconds. */
 const recoveredMs = 15_000;

@@ -33,6 +33,8 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       const reserve = (id: string, ...skus: string[]) =>
         batcher.submit({ id, lines: skus.map((sku) => ({ sku, quantity: 1 })), timeToLiveMs: 60_000 });
       await reserve("earlier", "A");
+      for (const sku of ["A", "B"])
+        await batcher.submit({ id: `overdue ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
 
       const operator = await createConnection(url);
       t.after(() => operator.destroy());
@@ -62,7 +64,11 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       const others = Promise.all([reserve("r7", "B"), reserve("r8", "C")]);
       assert.ok((await timed(Promise.all([refused, confirmed, others]))) < soonMs, "nobody waits for it again");
 
+      assert.equal(await reservations.expireOverdue(100), 1, "the sweeper ends the holds of other products");
+      assert.equal((await reservations.get("overdue B")).status, "expired");
+
       await operator.commit();
+      assert.equal(await reservations.expireOverdue(100), 1);
       await Promise.all([reserve("r2", "A"), reserve("r4", "A", "B"), reservations.confirm("earlier")]);
       const [a] = await parts.store.find(["A"]);
       assert.deepEqual([a?.stock.available, a?.stock.held, a?.stock.sold], [7, 2, 1]);
