@@ -1,4 +1,4 @@
-import { AppError } from "@shoal/kernel";
+import { AppError, createContext, currentContext, runWithContext } from "@shoal/kernel";
 import { errorOf, statusOf } from "@shoal/rpc";
 import type { Conditions } from "./conditions.ts";
 import type { Draw } from "./draw.ts";
@@ -50,10 +50,19 @@ export class Network {
     const name = `call ${this.#calls} of ${caller.name}: ${node.name} ${method}`;
     return new Promise((resolve, reject) => {
       const { timeoutMs } = this.#conditions;
-      const over = this.#scheduler.after(timeoutMs, `${name}: time is over`, () => reject(tooLate()), caller.life);
+      const calling = currentContext()?.signal;
+      // The server learns of it by itself, or later: see `serve`.
+      const ended = () => reject(calling?.reason);
+      calling?.addEventListener("abort", ended);
+      const isOver = () => {
+        calling?.removeEventListener("abort", ended);
+        reject(callEnded());
+      };
+      const over = this.#scheduler.after(timeoutMs, `${name}: time is over`, isOver, caller.life);
       const answer = (what: string, act: () => void) =>
         this.#send(`${name}: ${what}`, caller.life, () => {
           over();
+          calling?.removeEventListener("abort", ended);
           act();
         });
       this.#send(name, undefined, () => {
@@ -62,7 +71,7 @@ export class Network {
           answer("refused", () => reject(refused(node.name)));
           return;
         }
-        handle(request as never).then(
+        this.#serve(name, node.life, () => handle(request as never)).then(
           (value) => answer("answered", () => resolve(value)),
           (error: unknown) => {
             if (!(error instanceof AppError)) this.#onFault(error, name);
@@ -72,6 +81,18 @@ export class Network {
         );
       });
     });
+  }
+
+  /** Serves a call, within a context that ends when the caller waits no more, or a little earlier or later. */
+  async #serve<T>(name: string, life: Life, handle: () => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const delayMs = this.#conditions.timeoutMs * this.#draw.between(0.8, 1.2);
+    const served = this.#scheduler.after(delayMs, `${name}: ends`, () => controller.abort(callEnded()), life);
+    try {
+      return await runWithContext(createContext({ requestId: name, signal: controller.signal }), handle);
+    } finally {
+      served();
+    }
   }
 
   #send(what: string, life: Life | undefined, arrive: () => void): void {
@@ -88,7 +109,8 @@ export class Network {
   }
 }
 
-function tooLate(): AppError {
+/** As all learn of it who work for a call that is over. */
+function callEnded(): AppError {
   return new AppError({
     kind: "timeout",
     reason: "DEADLINE_EXCEEDED",

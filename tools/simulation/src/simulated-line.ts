@@ -1,3 +1,4 @@
+import { currentContext } from "@shoal/kernel";
 import type { Conditions } from "./conditions.ts";
 import type { Draw } from "./draw.ts";
 import type { MemoryTransaction } from "./memory/database.ts";
@@ -32,15 +33,18 @@ export class SimulatedLine implements Line {
   }
 
   async send(statement: string, place: StatementPlace): Promise<StatementFault | undefined> {
+    currentContext()?.signal.throwIfAborted();
     const fault = this.#hasFaults() ? this.#drawFault(place) : undefined;
     const what = `${this.#name} sql: ${statement}${fault === undefined ? "" : ` (${fault})`}`;
     await this.#scheduler.pause(this.#draw.delay(this.#conditions.statementMs), what);
     return fault;
   }
 
-  async back(statement: string): Promise<void> {
+  async back(statement: string, place: StatementPlace): Promise<void> {
     const delayMs = this.#draw.delay(this.#conditions.statementMs);
     await this.#scheduler.pause(delayMs, `${this.#name} sql done: ${statement}`, this.#life);
+    // A call that is over stops its statements; a commit that was sent is waited for.
+    if (place !== "commit") currentContext()?.signal.throwIfAborted();
   }
 
   began(transaction: MemoryTransaction): void {

@@ -16,10 +16,13 @@ export type StatementPlace = "alone" | "within" | "commit";
 
 /** What lies between a process and its database. */
 export interface Line {
-  /** Resolves when the statement has reached the database, wherever its sender is by then; answers what befalls it there. */
+  /**
+   * Resolves when the statement has reached the database, wherever its sender is by then; answers what befalls it there.
+   * Rejects, and sends nothing, where nobody waits for it.
+   */
   send(statement: string, place: StatementPlace): Promise<StatementFault | undefined>;
-  /** Resolves when the answer has come back; never where nobody is there any more. */
-  back(statement: string): Promise<void>;
+  /** Resolves when the answer has come back; never where nobody is there any more. Rejects where nobody waits for it. */
+  back(statement: string, place: StatementPlace): Promise<void>;
   /** Told of a transaction that begins, so that it can be rolled back when the process dies, and that one is over. */
   began(transaction: MemoryTransaction): void;
   ended(transaction: MemoryTransaction): void;
@@ -79,7 +82,7 @@ export class Session {
     // Rolled back while the statement was on its way: its sender is no more.
     if (tx.isEnded) return await new Promise<never>(() => {});
     const outcome = await this.#outcome(tx, fault, run);
-    await this.#line.back(what);
+    await this.#line.back(what, place);
     if ("error" in outcome) throw outcome.error;
     return outcome.value;
   }
