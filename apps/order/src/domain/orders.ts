@@ -131,16 +131,17 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
      */
     place: async (userId: string, idempotencyKey: string, lines: readonly RequestedLine[]): Promise<Order> => {
       const id = orderIdOf(userId, idempotencyKey);
-      const first = await store.findFirst(id);
-      if (first !== undefined) return again(id, lines, first);
       try {
         return await placeFirst(id, userId, lines);
       } catch (error) {
-        if (!isFinal(error)) throw error;
-        if (await store.refuse({ id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() })) throw error;
-        const other = await store.findFirst(id);
-        if (other === undefined) throw error;
-        return again(id, lines, other);
+        const refusal = isFinal(error) && { id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() };
+        // What was answered before does not depend on who can be asked now. A refusal is told only when that is known.
+        let first = await store.findFirst(id).catch((unknown) => {
+          throw refusal ? unknown : error;
+        });
+        if (first === undefined && refusal && !(await store.refuse(refusal))) first = await store.findFirst(id);
+        if (first === undefined) throw error;
+        return again(id, lines, first);
       }
     },
 
