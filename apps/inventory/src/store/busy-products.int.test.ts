@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { isAppError, systemClock } from "@shoal/kernel";
 import { migrate, openDatabase } from "@shoal/storage";
 import { storageEngines } from "@shoal/testkit";
-import { createConnection } from "mysql2/promise";
 import { reserveInBatches } from "../batching.ts";
 import { createCatalogue } from "../domain/catalogue.ts";
 import { createReservations } from "../domain/reservations.ts";
@@ -36,10 +35,17 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       for (const sku of ["A", "B"])
         await batcher.submit({ id: `overdue ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
 
-      const operator = await createConnection(url);
-      t.after(() => operator.destroy());
-      await operator.beginTransaction();
-      await operator.query("select * from products where sku = 'A' for update");
+      const locked = Promise.withResolvers<void>();
+      const unlock = Promise.withResolvers<void>();
+      t.after(() => unlock.resolve());
+      const operator = openDatabase<InventoryTables>(url);
+      t.after(() => operator.close());
+      const operating = operator.transaction(async (tx) => {
+        await tx.selectFrom("products").select("sku").where("sku", "=", "A").forUpdate().execute();
+        locked.resolve();
+        await unlock.promise;
+      });
+      await Promise.race([locked.promise, operating]);
       const isBusy = (error: unknown) => {
         assert.ok(isAppError(error, "PRODUCTS_BUSY"), String(error));
         assert.match(error.message, /stock of A is/);
@@ -67,7 +73,8 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       assert.equal(await reservations.expireOverdue(100), 1, "the sweeper ends the holds of other products");
       assert.equal((await reservations.get("overdue B")).status, "expired");
 
-      await operator.commit();
+      unlock.resolve();
+      await operating;
       assert.equal(await reservations.expireOverdue(100), 1);
       await Promise.all([reserve("r2", "A"), reserve("r4", "A", "B"), reservations.confirm("earlier")]);
       const [a] = await parts.store.find(["A"]);
