@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { simulate } from "./simulate.ts";
 
 /** As many as the suite has time for, some in each test; `npm run simulate` does more. */
-const tests = 8;
+const tests = 6;
 const seedsEach = 50;
 
 for (let n = 0; n < tests; n += 1) {
