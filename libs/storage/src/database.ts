@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Priority, requireInteger } from "@shoal/kernel";
+import { crashPoint, type Priority, requireInteger } from "@shoal/kernel";
 import { type Borrower, defaultPoolOptions, type PoolOptions, type PoolStats, Watermarks } from "@shoal/pool";
 import { Kysely, type Transaction } from "kysely";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
-import { databaseBusy, databaseContended, isTransient } from "./errors.ts";
+import { databaseBusy, isDeadlock } from "./errors.ts";
 import { guardedDialect } from "./guarded-dialect.ts";
 import { mysqlEngine } from "./mysql-dialect.ts";
 import { sqliteEngine } from "./sqlite-dialect.ts";
@@ -32,7 +32,7 @@ export interface DatabaseOptions {
   readonly highWater: number;
   /** The number of them, from 0, at which it is busy no more. */
   readonly lowWater: number;
-  /** How often a transaction is run, 1 to 20, before a deadlock or a lock that takes too long is passed on. */
+  /** How often a transaction is run, 1 to 20, before a deadlock is passed on. */
   readonly maxAttempts: number;
   /** How long `close` waits for what is at work, from 0. */
   readonly closeGraceMs: number;
@@ -73,9 +73,9 @@ export interface Database<S> {
   /** Who has a connection, by request id, and for how long, the longest first. */
   borrowers(): readonly Borrower[];
   /**
-   * Runs `work` in one transaction: all of it is committed, or nothing. After a deadlock or a lock that took too long
-   * it is run anew, so it must have no effect but through `tx`; after `maxAttempts` it fails (`unavailable`,
-   * `DATABASE_CONTENDED`). No remote call belongs in it.
+   * Runs `work` in one transaction: all of it is committed, or nothing. After a deadlock it is run anew, so it must have no
+   * effect but through `tx`. After `maxAttempts`, and when a lock was waited for in vain for a second, it fails
+   * (`unavailable`, `DATABASE_CONTENDED`). No remote call belongs in it.
    */
   transaction<T>(work: (tx: Transaction<S>) => Promise<T>): Promise<T>;
   /**
@@ -112,10 +112,16 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
     transaction: async (work) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await db.transaction().execute(work);
+          const result = await db.transaction().execute(async (tx) => {
+            const done = await work(tx);
+            crashPoint("before-commit");
+            return done;
+          });
+          crashPoint("after-commit");
+          return result;
         } catch (error) {
-          if (!isTransient(error)) throw error;
-          if (attempt >= maxAttempts) throw databaseContended(error);
+          // A lock that was waited for in vain is left to whoever called: meanwhile nobody waits here with a connection.
+          if (!isDeadlock(error) || attempt >= maxAttempts) throw error;
           // Full jitter: those who collided should not collide again.
           await sleep(Math.random() * 10 * 2 ** attempt);
         }

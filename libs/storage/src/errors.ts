@@ -27,12 +27,19 @@ export function isAddedAlready(error: unknown): boolean {
   return mysql === 1060 || mysql === 1061;
 }
 
-/** Whether a transaction failed only because of others at the same time, so that running it again may succeed. */
-export function isTransient(error: unknown): boolean {
-  const { mysql, sqlite } = codeOf(error);
-  // MySQL: lock wait timeout, deadlock. SQLite: busy, and its variants, in the low byte; once the driver has waited long
-  // enough for the other process it is translated, and not transient any more.
-  return mysql === 1205 || mysql === 1213 || (sqlite !== undefined && (sqlite & 0xff) === 5);
+/** Whether another process holds the SQLite file at this moment. */
+export function isSqliteBusy(error: unknown): boolean {
+  const { sqlite } = codeOf(error);
+  // Its variants have more bits.
+  return sqlite !== undefined && (sqlite & 0xff) === 5;
+}
+
+/**
+ * Whether a transaction, of whose statements errors are translated, was rolled back by MySQL so that another one of a circle
+ * could go on: running it again is safe, and meets no circle any more.
+ */
+export function isDeadlock(error: unknown): boolean {
+  return isAppError(error, "DATABASE_CONTENDED") && codeOf(error.cause).mysql === 1213;
 }
 
 const lostConnection = new Set([
@@ -56,8 +63,8 @@ export function isLostConnection(error: unknown): boolean {
   return closed || lostConnection.has(system ?? "");
 }
 
-/** A transaction has met others in vain, again and again. */
-export function databaseContended(cause: unknown): AppError {
+/** Others hold what is wanted, for too long or again and again. */
+function databaseContended(cause: unknown): AppError {
   return new AppError({
     kind: "unavailable",
     reason: "DATABASE_CONTENDED",
@@ -69,10 +76,16 @@ export function databaseContended(cause: unknown): AppError {
 }
 
 /** Whether MySQL takes no changes, as a replica does, and a server that is being moved. */
-function isReadOnly(error: unknown): boolean {
+export function isReadOnly(error: unknown): boolean {
   const { mysql } = codeOf(error);
   // 1290 is of other options as well.
   return mysql === 1836 || (mysql === 1290 && error instanceof Error && /read[-_ ]only/.test(error.message));
+}
+
+/** Whether somebody has had MySQL stop a statement: KILL QUERY, or the limit of a statement's time on MariaDB or on MySQL. */
+function isInterrupted(error: unknown): boolean {
+  const { mysql } = codeOf(error);
+  return mysql === 1317 || mysql === 1969 || mysql === 3024;
 }
 
 /** Refuses a caller because too many want the database. */
@@ -89,17 +102,29 @@ export function databaseBusy(cause?: unknown): AppError {
 
 /**
  * What a caller should learn of an error of the driver or the pool: connections that are all in use for too long, or wanted
- * by too many, are `exhausted`; a database that cannot be reached, or takes no changes, is `unavailable`; anything else is answered as it is.
+ * by too many, are `exhausted`; a database that cannot be reached, takes no changes, is told to stop, or has what is
+ * wanted locked, is `unavailable`; anything else is answered as it is.
  */
 export function translateError(error: unknown): unknown {
   if (isAppError(error, "POOL_QUEUE_FULL") || isAppError(error, "POOL_ACQUIRE_TIMEOUT")) return databaseBusy(error);
-  const { mysql, sqlite } = codeOf(error);
-  if (sqlite !== undefined && (sqlite & 0xff) === 5)
+  const { mysql } = codeOf(error);
+  // MySQL: lock wait timeout, deadlock.
+  if (mysql === 1205 || mysql === 1213) return databaseContended(error);
+  if (isSqliteBusy(error))
     return new AppError({
       kind: "unavailable",
       reason: "DATABASE_LOCKED",
       domain,
       message: "another process holds the database; try again later",
+      retryAfterMs: 1_000,
+      cause: error,
+    });
+  if (isInterrupted(error))
+    return new AppError({
+      kind: "unavailable",
+      reason: "DATABASE_INTERRUPTED",
+      domain,
+      message: "the database was told to stop the work; try again later",
       retryAfterMs: 1_000,
       cause: error,
     });

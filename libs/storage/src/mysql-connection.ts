@@ -3,20 +3,21 @@ import type { Lease } from "@shoal/pool";
 import type { MysqlPoolConnection } from "kysely";
 import { type Connection, createConnection, type Query, type TypeCastField, type TypeCastNext } from "mysql2";
 import type { DatabaseUrl } from "./database-url.ts";
-import { isLostConnection } from "./errors.ts";
+import { isLostConnection, isReadOnly } from "./errors.ts";
 
 /** How long the server may take to end a connection when told so, in milliseconds. */
 const quitTimeoutMs = 1_000;
 
 /**
  * What every connection is set to, whatever the server's own settings are. READ COMMITTED: our writes are conditional
- * or lock their rows by key, and need no gap locks, which would make unrelated inserts deadlock. The isolation level
+ * or lock their rows by key, and need no gap locks, which would make unrelated inserts deadlock. A lock is
+ * waited for for a second, so that few connections wait for what somebody holds for long. The isolation level
  * has a statement of its own because its variable has another name on MariaDB 10.
  */
 const sessionStatements = [
   "set session transaction isolation level read committed",
   "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', " +
-    "time_zone = '+00:00', innodb_lock_wait_timeout = 5",
+    "time_zone = '+00:00', innodb_lock_wait_timeout = 1",
 ];
 
 /**
@@ -122,7 +123,8 @@ export class MysqlConnection implements MysqlPoolConnection {
       return this.#streamed as never;
     }
     return this.#raw.query(text, values, (error, result) => {
-      if (isLostConnection(error)) this.#lost ??= error;
+      // After a failover the way to the one that takes changes may be a new connection's.
+      if (isLostConnection(error) || isReadOnly(error)) this.#lost ??= error;
       callback(error, result as never);
     }) as never;
   }

@@ -29,6 +29,11 @@ test("MySQL that takes no writes for a while says so, and what is tried again la
   const database = openDatabase<{ counters: { id: number } }>(url.href);
   t.after(() => database.close());
   await sql`create table counters (id int primary key)`.execute(database.db);
+  const connectionId = async () => {
+    const { rows } = await sql<{ id: bigint }>`select connection_id() as id`.execute(database.db);
+    return rows[0]?.id;
+  };
+  const before = await connectionId();
 
   await root.query("set global read_only = 1");
   const insert = (id: number) => database.transaction((tx) => tx.insertInto("counters").values({ id }).execute());
@@ -38,6 +43,7 @@ test("MySQL that takes no writes for a while says so, and what is tried again la
     return true;
   });
   assert.deepEqual(await database.db.selectFrom("counters").selectAll().execute(), [], "it can be read");
+  assert.notEqual(await connectionId(), before, "whoever takes changes by now may be reached by a new connection only");
   await root.query("set global read_only = 0");
   await insert(1);
 });

@@ -14,7 +14,7 @@ import {
   SqliteQueryCompiler,
 } from "kysely";
 import { type ConnectionSettings, type Engine, leaseForCall } from "./connections.ts";
-import { isTransient } from "./errors.ts";
+import { isSqliteBusy } from "./errors.ts";
 
 /** How long a statement waits for another process that is writing to the same file, and how often it looks. */
 const busyTimeoutMs = 5_000;
@@ -127,7 +127,7 @@ class NodeSqliteConnection implements DatabaseConnection {
         return this.#execute(query);
       } catch (error) {
         // Within a transaction the lock is held; and what failed there must not be run again by itself.
-        if (!isTransient(error) || this.#database.isTransaction || performance.now() >= giveUpAt) throw error;
+        if (!isSqliteBusy(error) || this.#database.isTransaction || performance.now() >= giveUpAt) throw error;
         await sleep(busyPollMs);
       }
     }

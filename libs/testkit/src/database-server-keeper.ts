@@ -1,5 +1,6 @@
 // A process that keeps one private database server for the process that started it, and ends it, its data included,
-// when that process is gone: `node database-server-keeper.ts <server binary>`. Not to be imported, but for its types.
+// when that process is gone: `node database-server-keeper.ts <server binary> <durable|fast>`. Not to be imported, but for its
+// types.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -10,12 +11,21 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 
-/** What the keeper sends to the process that started it, once. */
+/** What the keeper is told: to kill its server, and to start it again on its data. */
+export type KeeperOrder = "kill" | "restart";
+
+/** What the keeper sends to the process that started it, once its server answers, and when it has done what it was told. */
 export type KeeperReport = { readonly url: string } | { readonly error: string };
 
 const startTimeoutMs = 60_000;
 
-const binary = process.argv[2] ?? "";
+/** A commit that is told survives a crash, of the machine too. */
+const durable = ["--log-bin=binlog", "--server-id=1", "--sync-binlog=1", "--innodb-flush-log-at-trx-commit=1"];
+
+/** The data need not survive a crash of the machine. */
+const fast = ["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"];
+
+const [, , binary = "", durability = "fast"] = process.argv;
 const folder = mkdtempSync(join(tmpdir(), "shoal-mysql-"));
 const data = join(folder, "data");
 const log = join(folder, "server.log");
@@ -33,7 +43,17 @@ process.once("exit", () => {
 
 try {
   initialize();
-  report({ url: await start() });
+  let url = await start();
+  report({ url });
+  process.on("message", async (order: KeeperOrder) => {
+    try {
+      if (order === "kill") await kill();
+      else url = await start(url);
+      report({ url });
+    } catch (error) {
+      report({ error: error instanceof Error ? error.message : String(error) });
+    }
+  });
 } catch (error) {
   report({ error: error instanceof Error ? error.message : String(error) });
   await end();
@@ -60,9 +80,12 @@ function beside(server: string, tool: string): string {
   return join(bin, tool);
 }
 
-/** Starts the server on a free port and waits until it answers; with another port should this one be taken meanwhile. */
-async function start(): Promise<string> {
-  const password = randomBytes(12).toString("hex");
+/**
+ * Starts the server on a free port and waits until it answers; with another port should this one be taken meanwhile. Where
+ * it has been before, at `before`, there it is again.
+ */
+async function start(before?: string): Promise<string> {
+  const password = before === undefined ? randomBytes(12).toString("hex") : new URL(before).password;
   const init = join(folder, "init.sql");
   writeFileSync(
     init,
@@ -71,7 +94,7 @@ GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 `,
   );
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
+    const port = before === undefined ? await freePort() : Number(new URL(before).port);
     server = spawn(binary, serverArguments(port, init), { stdio: "ignore", env: environment });
     const url = `mysql://root:${password}@127.0.0.1:${port}`;
     if (await answers(url, server)) return url;
@@ -98,13 +121,10 @@ function serverArguments(port: number, init: string): string[] {
     "--sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
     "--default-time-zone=+00:00",
     "--event-scheduler=OFF",
-    "--skip-log-bin",
     "--performance-schema=OFF",
     "--innodb-buffer-pool-size=128M",
-    // The data need not survive a crash of the machine.
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-doublewrite=OFF",
     "--innodb-use-native-aio=OFF",
+    ...(durability === "durable" ? durable : fast),
   ];
 }
 
@@ -134,12 +154,15 @@ async function answers(url: string, process: ChildProcess): Promise<boolean> {
   return false;
 }
 
+async function kill(): Promise<void> {
+  if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  server.kill("SIGKILL");
+  await once(server, "exit");
+}
+
 /** Nothing in the data is worth an orderly shutdown. */
 async function end(): Promise<void> {
-  if (server !== undefined && server.exitCode === null && server.signalCode === null) {
-    server.kill("SIGKILL");
-    await once(server, "exit");
-  }
+  await kill();
   process.exit();
 }
 

@@ -1,5 +1,6 @@
 import { balanceBench } from "./balance/balance-bench.ts";
 import type { Bench } from "./bench.ts";
+import { catalogueBench } from "./catalogue/catalogue-bench.ts";
 import { connectionsBench } from "./connections/connections-bench.ts";
 import { ordersBench } from "./orders/orders-bench.ts";
 import { overloadBench } from "./overload/overload-bench.ts";
@@ -16,4 +17,5 @@ export const benches: readonly Bench[] = [
   resilienceBench,
   overloadBench,
   ordersBench,
+  catalogueBench,
 ];

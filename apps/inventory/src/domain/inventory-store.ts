@@ -1,4 +1,5 @@
-import type { Product } from "./product.ts";
+import { AppError } from "@shoal/kernel";
+import { domain, type Product } from "./product.ts";
 import type { Reservation } from "./reservation.ts";
 import type { Adjustment, StockLevel, StockMove } from "./stock.ts";
 
@@ -11,6 +12,25 @@ export interface StockedProduct {
 /** A row with that key exists, perhaps added at this very moment. The transaction must end. */
 export class CollisionError extends Error {
   override readonly name = "CollisionError";
+}
+
+/**
+ * ABORTED: somebody else keeps products locked, for longer than is worth waiting for. The transaction must end. Not
+ * UNAVAILABLE: the service is well, and breakers must not keep callers of other products from it.
+ */
+export class ProductsBusyError extends AppError {
+  readonly skus: ReadonlySet<string>;
+
+  constructor(skus: readonly string[], cause?: unknown) {
+    super({
+      kind: "stale",
+      reason: "PRODUCTS_BUSY",
+      domain,
+      message: `the stock of ${skus.join(", ")} is being changed by somebody else; try again later`,
+      cause,
+    });
+    this.skus = new Set(skus);
+  }
 }
 
 /** Where products, stock and reservations are kept. */
@@ -29,7 +49,8 @@ export interface InventoryStore {
   deleteFences(nowMs: number, limit: number): Promise<number>;
   /**
    * Runs `work` in one transaction: all or nothing. It may be run more than once, so it must have no effect but
-   * through `tx`.
+   * through `tx`. Throws a {@link ProductsBusyError} where it cannot lock a product within a second, and whoever comes
+   * next gets it at once.
    */
   transaction<T>(work: (tx: InventoryTransaction) => Promise<T>): Promise<T>;
 }
@@ -50,8 +71,8 @@ export interface InventoryTransaction {
   /** Replaces a product that is locked, not its stock. */
   replace(product: Product): Promise<void>;
   /**
-   * Adds the figures to the levels, each SKU once, and publishes the levels as they are then when the transaction commits;
-   * each SKU must exist. Throws if one would fall below 0.
+   * Adds the figures to the levels of products that are locked, each SKU once, and publishes the levels as they are then
+   * when the transaction commits. Throws if one would fall below 0.
    */
   move(moves: readonly StockMove[]): Promise<void>;
   /** The adjustments that exist with that source and one of `ids`. */

@@ -1,5 +1,10 @@
-import type { AppError, Clock } from "@shoal/kernel";
-import { CollisionError, type InventoryStore, type InventoryTransaction } from "./inventory-store.ts";
+import { type AppError, type Clock, crashPoint } from "@shoal/kernel";
+import {
+  CollisionError,
+  type InventoryStore,
+  type InventoryTransaction,
+  ProductsBusyError,
+} from "./inventory-store.ts";
 import { fenceOf, type Reservation, reservationEnded, reservationNotFound } from "./reservation.ts";
 import { movesOf, type ReserveOutcome, type ReserveRequest, reserveAll } from "./reserving.ts";
 
@@ -44,6 +49,21 @@ export function createReservations({ store, clock }: { readonly store: Inventory
       return { ...found, status };
     });
 
+  /** Ends holds whose time has passed, all or none; false where somebody keeps their products locked. */
+  const expire = async (ids: readonly string[]): Promise<boolean> => {
+    try {
+      await store.transaction(async (tx) => {
+        // Some may have been confirmed, released or expired since they were found.
+        const held = (await tx.lockReservations(ids)).filter(({ status }) => status === "held");
+        await endHolds(tx, held, "expired");
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof ProductsBusyError) return false;
+      throw error;
+    }
+  };
+
   return {
     get: async (id: string): Promise<Reservation> => {
       const reservation = await store.findReservation(id);
@@ -80,16 +100,19 @@ export function createReservations({ store, clock }: { readonly store: Inventory
       return reservation;
     },
 
-    /** Ends up to `limit` holds whose time has passed; answers how many it looked at. */
+    /**
+     * Ends up to `limit` holds whose time has passed; answers how many it looked at, less those that must wait because
+     * somebody keeps their products locked.
+     */
     expireOverdue: async (limit: number): Promise<number> => {
       const ids = await store.findOverdue(clock.now(), limit);
       if (ids.length === 0) return 0;
-      await store.transaction(async (tx) => {
-        // Some may have been confirmed, released or expired since they were found.
-        const held = (await tx.lockReservations(ids)).filter(({ status }) => status === "held");
-        await endHolds(tx, held, "expired");
-      });
-      return ids.length;
+      crashPoint("mid-expiry");
+      if (await expire(ids)) return ids.length;
+      // Those of other products need not wait.
+      let expired = 0;
+      for (const id of ids) if (await expire([id])) expired += 1;
+      return expired;
     },
 
     /** Forgets up to `limit` reservations that were released before they were made, a day after that; answers how many. */
@@ -107,6 +130,9 @@ async function endHolds(
     held.map(({ id }) => id),
     status,
   );
+  crashPoint("mid-hold-end");
   const to = status === "confirmed" ? "sold" : "available";
-  await tx.move(movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity })));
+  const moves = movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity }));
+  await tx.lock(moves.map(({ sku }) => sku));
+  await tx.move(moves);
 }

@@ -49,6 +49,8 @@ export interface OpenSubject {
   readonly processes: ReadonlyMap<string, number>;
   /** What its database server does; undefined where there is none. */
   readonly database: DatabaseMeter | undefined;
+  /** Where the inventory keeps its state, on such a server. */
+  readonly inventoryUrl: string | undefined;
 }
 
 const users = 100;
@@ -66,7 +68,7 @@ const fillers = 20;
  */
 export async function openSubject(
   stack: AsyncDisposableStack,
-  { name, env }: OrderSubject,
+  { name, env }: { readonly name: string; readonly env: OrderSubject["env"] },
   database: string | undefined,
   profileDir: string | undefined,
 ): Promise<OpenSubject> {
@@ -75,13 +77,15 @@ export async function openSubject(
     database === "sqlite"
       ? undefined
       : (database ?? (await startDurableServer(stack, "name a server with --database")));
-  const databases = serverUrl === undefined ? {} : await createDatabases(stack, serverUrl, `shoal_orders_${name}`);
+  const databases: Record<string, string> =
+    serverUrl === undefined ? {} : await createDatabases(stack, serverUrl, `shoal_orders_${name}`);
   const launched = await startServices(stack, { ...databases, ...env });
   const processes = new Map(serviceNames.map((service) => [service as string, launched.service(service).pid]));
   const meter = serverUrl === undefined ? undefined : await openDatabaseMeter(stack, serverUrl);
   if (meter?.pid !== undefined) processes.set("database", meter.pid);
   const address = (service: string) => ({ address: launched.service(service).grpcAddress });
-  return { shop: await fill(address), processes, database: meter };
+  const inventoryUrl = databases["SHOAL_INVENTORY_DATABASE_URL"];
+  return { shop: await fill(address), processes, database: meter, inventoryUrl };
 }
 
 async function openEcho(
@@ -92,7 +96,12 @@ async function openEcho(
   const server = stack.use(startWorker<EchoServerTasks>("../orders/echo-server-process.ts", name, profileDir));
   const { address, pid } = await server.ask("serve");
   const userIds = Array.from({ length: users }, () => crypto.randomUUID());
-  return { shop: { address, userIds, hotSku, skus }, processes: new Map([["order", pid]]), database: undefined };
+  return {
+    shop: { address, userIds, hotSku, skus },
+    processes: new Map([["order", pid]]),
+    database: undefined,
+    inventoryUrl: undefined,
+  };
 }
 
 async function fill(address: (service: string) => { readonly address: string }): Promise<OrdersShop> {

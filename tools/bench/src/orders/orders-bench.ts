@@ -21,9 +21,13 @@ const warmUpCallers = 64;
 /** Left between two subjects, so that the one before is done with what it still had to do, in milliseconds. */
 const pauseMs = 200;
 
-interface Running extends OpenSubject {
-  readonly subject: OrderSubject;
+/** One that runs, and its callers, who are connected. */
+export interface CalledSubject extends OpenSubject {
   readonly callers: Worker<OrdersClientTasks>;
+}
+
+interface Running extends CalledSubject {
+  readonly subject: OrderSubject;
 }
 
 /** What placing an order costs. */
@@ -55,7 +59,7 @@ export const ordersBench: Bench = {
           const where = cell.skus === "hot" ? "one SKU" : "1,000 SKUs";
           progress(`round ${round + 1} of ${rounds}: ${one.subject.name}, ${cell.callers} callers, ${where}`);
           await sleep(pauseMs, undefined, { signal });
-          const sample = await measure(one, cell, settings);
+          const sample = await measureOrders(one, cell, settings);
           results.find((result) => result.subject === one.subject.name && result.cell === cell)?.samples.push(sample);
         }
     const undurable = new Set(running.flatMap((one) => one.database?.undurable ?? []));
@@ -78,10 +82,11 @@ async function open(
   return { ...opened, subject, callers };
 }
 
-async function measure(
-  { callers, processes, database }: Running,
+/** Has orders placed for the part of `seconds` that queues and batches need to find their lengths, and measures for `seconds`. */
+export async function measureOrders(
+  { callers, processes, database }: CalledSubject,
   { skus, callers: count }: OrdersCell,
-  { seconds, signal }: BenchSettings,
+  { seconds, signal }: Pick<BenchSettings, "seconds" | "signal">,
 ): Promise<OrdersSample> {
   await callers.ask("begin", { callers: count, spread: skus === "spread" });
   await sleep(seconds * leadInFactor * 1_000, undefined, { signal });

@@ -5,10 +5,11 @@ import { median, quantile } from "../statistics.ts";
 import type { OrderSubject } from "./order-subjects.ts";
 import { cells, type OrdersCell, type OrdersResult, type OrdersSample } from "./orders-sample.ts";
 
-type Measure = Exclude<keyof OrdersSample, "others" | "failure">;
+/** What is measured as a figure that has a row. */
+export type Measure = Exclude<keyof OrdersSample, "others" | "failure">;
 
 /** Each thing measured: what it is called in names of rows and to people, and its unit. */
-const measures: readonly { key: Measure; name: string; title: string; unit: string }[] = [
+export const measures: readonly { key: Measure; name: string; title: string; unit: string }[] = [
   { key: "throughput", name: "throughput", title: "orders/s", unit: "orders/s" },
   { key: "p50", name: "p50_ms", title: "p50 ms", unit: "ms" },
   { key: "p99", name: "p99_ms", title: "p99 ms", unit: "ms" },
@@ -103,7 +104,7 @@ function row(name: string, value: number, unit: string, baseline = Number.NaN, t
 }
 
 /** The median of the rounds; NaN where a round has none. Failures are not to be outvoted: of them the sum. */
-function middle(samples: readonly OrdersSample[], key: Measure): number {
+export function middle(samples: readonly OrdersSample[], key: Measure): number {
   const values = samples.map((sample) => sample[key]);
   if (values.length === 0 || values.some(Number.isNaN)) return Number.NaN;
   return key === "failed" ? values.reduce((sum, value) => sum + value, 0) : median(values);
@@ -113,7 +114,8 @@ function ratiosOf(samples: readonly OrdersSample[], baselines: readonly OrdersSa
   return samples.map((sample, round) => sample[key] / (baselines[round]?.[key] ?? Number.NaN));
 }
 
-function ratio(samples: readonly OrdersSample[], baselines: readonly OrdersSample[], key: Measure): number {
+/** The median of each round's own ratio; NaN where a round has none. */
+export function ratio(samples: readonly OrdersSample[], baselines: readonly OrdersSample[], key: Measure): number {
   const ratios = ratiosOf(samples, baselines, key);
   return ratios.length === 0 || ratios.some((one) => !Number.isFinite(one)) ? Number.NaN : median(ratios);
 }

@@ -5,10 +5,10 @@ import {
   type StockedProduct,
 } from "@shoal/inventory/domain/inventory-store";
 import { isFence, type Reservation } from "@shoal/inventory/domain/reservation";
-import type { Adjustment, StockMove } from "@shoal/inventory/domain/stock";
-import { stockEvent, stockedToRow } from "@shoal/inventory/store/rows";
+import type { Adjustment, StockLevel, StockMove } from "@shoal/inventory/domain/stock";
+import { stockEvent } from "@shoal/inventory/store/rows";
 import type { Clock } from "@shoal/kernel";
-import { DuplicateKeyError, MemoryDatabase, type MemoryTransaction } from "./database.ts";
+import { DuplicateKeyError, MemoryDatabase } from "./database.ts";
 import { MemoryOutbox } from "./outbox.ts";
 import type { Session, SessionTransaction } from "./session.ts";
 import { Table } from "./table.ts";
@@ -25,6 +25,8 @@ export class InventoryDatabase extends MemoryDatabase {
 export interface MemoryInventoryOptions {
   /** Whether levels below 0 are refused, as by the check constraints of the SQL tables. Default: `true`. */
   readonly checksLevels?: boolean;
+  /** Whether `lock` locks. Default: `true`. */
+  readonly locksProducts?: boolean;
 }
 
 /** Products, stock and reservations in memory, in as many statements as the SQL store takes. */
@@ -32,7 +34,7 @@ export function createMemoryInventoryStore(
   session: Session,
   database: InventoryDatabase,
   clock: Clock,
-  { checksLevels = true }: MemoryInventoryOptions = {},
+  options: MemoryInventoryOptions = {},
 ): InventoryStore {
   const { products, reservations } = database;
   return {
@@ -74,7 +76,7 @@ export function createMemoryInventoryStore(
       return past.length;
     },
 
-    transaction: (work) => session.transaction((tx) => work(createTransaction(tx, database, clock, checksLevels))),
+    transaction: (work) => session.transaction((tx) => work(createTransaction(tx, database, clock, options))),
   };
 }
 
@@ -82,7 +84,7 @@ function createTransaction(
   tx: SessionTransaction,
   { products, adjustments, reservations, outbox }: InventoryDatabase,
   clock: Clock,
-  checksLevels: boolean,
+  { checksLevels = true, locksProducts = true }: MemoryInventoryOptions,
 ): InventoryTransaction {
   const insert = <R>(what: string, table: Table<R>, rows: readonly R[], keyOf: (row: R) => string): Promise<void> =>
     rows.length === 0
@@ -92,23 +94,29 @@ function createTransaction(
             for (const row of rows) await open.insert(table, keyOf(row), row);
           }),
         );
-  const moveOne = (open: MemoryTransaction, { sku, available = 0, held = 0, sold = 0 }: StockMove): Promise<boolean> =>
-    open.update(products, sku, ({ product, stock }) => {
-      const moved = {
-        sku,
-        available: stock.available + available,
-        held: stock.held + held,
-        sold: stock.sold + sold,
-        version: stock.version + 1,
-      };
-      if (checksLevels && Math.min(moved.available, moved.held, moved.sold) < 0)
-        throw new Error(`the stock of ${sku} would fall below 0`);
-      return { product, stock: moved };
-    });
+  /** As the SQL store does: levels are what they were when they were locked, and what this transaction has made of them. */
+  const locked = new Map<string, StockLevel>();
+  const moved = ({ sku, available = 0, held = 0, sold = 0 }: StockMove): StockLevel => {
+    const stock = locked.get(sku);
+    if (stock === undefined) throw new Error(`there is no stock of ${sku} that is locked`);
+    const level = {
+      sku,
+      available: stock.available + available,
+      held: stock.held + held,
+      sold: stock.sold + sold,
+      version: stock.version + 1,
+    };
+    if (checksLevels && Math.min(level.available, level.held, level.sold) < 0)
+      throw new Error(`the stock of ${sku} would fall below 0`);
+    return level;
+  };
   return {
     lock: async (skus) => {
       if (skus.length === 0) return new Map();
-      const rows = await tx.statement(`lock ${skus.join(" ")}`, (open) => open.lock(products, skus));
+      const rows = await tx.statement(`lock ${skus.join(" ")}`, (open) =>
+        locksProducts ? open.lock(products, skus) : open.find(products, skus),
+      );
+      for (const { stock } of rows) locked.set(stock.sku, stock);
       return new Map(rows.map((row) => [row.product.sku, row]));
     },
 
@@ -128,17 +136,15 @@ function createTransaction(
 
     move: async (moves) => {
       if (moves.length === 0) return;
-      const sorted = moves.toSorted((one, other) => (one.sku < other.sku ? -1 : 1));
-      const skus = sorted.map(({ sku }) => sku);
-      await tx.statement(`move ${skus.join(" ")}`, async (open) => {
-        for (const move of sorted)
-          if (!(await moveOne(open, move))) throw new Error(`there is no stock of some of ${skus} to move`);
+      const levels = moves.toSorted((one, other) => (one.sku < other.sku ? -1 : 1)).map(moved);
+      await tx.statement(`move ${levels.map(({ sku }) => sku).join(" ")}`, async (open) => {
+        for (const stock of levels) await open.update(products, stock.sku, ({ product }) => ({ product, stock }));
       });
-      const levels = await tx.statement("read the levels", (open) => open.find(products, skus));
       await outbox.append(
         tx,
-        levels.map((level) => stockEvent(stockedToRow(level), clock.now())),
+        levels.map((level) => stockEvent(level, clock.now())),
       );
+      for (const level of levels) locked.set(level.sku, level);
     },
 
     findAdjustments: async (source, ids) =>

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isAppError, systemClock } from "@shoal/kernel";
+import { migrate, openDatabase } from "@shoal/storage";
+import { storageEngines } from "@shoal/testkit";
+import { sql } from "kysely";
+import { reserveInBatches } from "../batching.ts";
+import { createCatalogue } from "../domain/catalogue.ts";
+import { createReservations } from "../domain/reservations.ts";
+import { migrations } from "./migrations.ts";
+import { createSqlInventoryStore } from "./sql-inventory-store.ts";
+import type { InventoryTables } from "./tables.ts";
+
+/** What is refused without a wait takes less than this, where a wait in vain takes a second, in milliseconds. */
+const soonMs = 700;
+
+for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
+  test(
+    `on ${engine.name} those who want a product that somebody keeps locked are refused, the first ones after a second, and nobody else`,
+    engine.options,
+    async (t) => {
+      const url = await engine.createDatabase(t);
+      const database = openDatabase<InventoryTables>(url);
+      t.after(() => database.close());
+      await migrate(database, migrations);
+      const parts = { store: createSqlInventoryStore(database, systemClock), clock: systemClock };
+      const reservations = createReservations(parts);
+      const batcher = reserveInBatches(reservations);
+      t.after(() => batcher.close());
+      const price = { minorUnits: 1n, currency: "EUR" };
+      for (const sku of ["A", "B", "C"])
+        await createCatalogue(parts).create({ sku, name: sku, description: "", price }, 10);
+      const reserve = (id: string, ...skus: string[]) =>
+        batcher.submit({ id, lines: skus.map((sku) => ({ sku, quantity: 1 })), timeToLiveMs: 60_000 });
+      await reserve("earlier", "A");
+      for (const sku of ["A", "B"])
+        await batcher.submit({ id: `overdue ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
+
+      const operator = openDatabase<InventoryTables>(url);
+      t.after(() => operator.close());
+      const locking = await operator.db.startTransaction().execute();
+      await sql`select * from products where sku = 'A' for update`.execute(locking);
+      const isBusy = (error: unknown) => {
+        assert.ok(isAppError(error, "PRODUCTS_BUSY"), String(error));
+        assert.match(error.message, /stock of A is/);
+        return true;
+      };
+      const timed = async (work: Promise<unknown>) => {
+        const began = performance.now();
+        await work;
+        return performance.now() - began;
+      };
+      // One batch: the first goes alone, and the others while it waits.
+      const first = reserve("r1", "B");
+      const mixed = [reserve("r2", "A"), reserve("r3", "B"), reserve("r4", "B", "A"), reserve("r5", "C")];
+      const outcomes = await Promise.allSettled([first, ...mixed]);
+      assert.deepEqual(
+        outcomes.map((outcome) => (outcome.status === "rejected" ? isBusy(outcome.reason) : outcome.value.id)),
+        ["r1", true, "r3", true, "r5"],
+      );
+
+      const refused = assert.rejects(reserve("r6", "A"), isBusy);
+      const confirmed = assert.rejects(reservations.confirm("earlier"), isBusy);
+      const others = Promise.all([reserve("r7", "B"), reserve("r8", "C")]);
+      assert.ok((await timed(Promise.all([refused, confirmed, others]))) < soonMs, "nobody waits for it again");
+
+      assert.equal(await reservations.expireOverdue(100), 1, "the sweeper ends the holds of other products");
+      assert.equal((await reservations.get("overdue B")).status, "expired");
+
+      await locking.commit().execute();
+      assert.equal(await reservations.expireOverdue(100), 1);
+      await Promise.all([reserve("r2", "A"), reserve("r4", "A", "B"), reservations.confirm("earlier")]);
+      const [a] = await parts.store.find(["A"]);
+      assert.deepEqual([a?.stock.available, a?.stock.held, a?.stock.sold], [7, 2, 1]);
+    },
+  );

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { OrderService } from "@shoal/contracts/order/v1/order_service";
+import { AppError } from "@shoal/kernel";
+import type { Client } from "@shoal/rpc";
+
+/** What buyers do. */
+export interface BuyersOptions {
+  /** The instances that they call, by turns. */
+  readonly instances: readonly Client<typeof OrderService>[];
+  readonly userId: string;
+  /** How many buy at once, each one order after another. */
+  readonly count: number;
+  /** What the buyer's next order is of, a piece of each. */
+  readonly skus: () => readonly string[];
+  /** Whether each order is confirmed as well. Default: false. */
+  readonly confirms?: boolean;
+}
+
+/** Buyers at work. */
+export interface Buyers {
+  /** Ids of orders that were acknowledged. */
+  readonly placed: ReadonlySet<string>;
+  /** Those of which the confirmation was acknowledged too. */
+  readonly confirmed: ReadonlySet<string>;
+  /** How often calls failed, by reason. */
+  readonly failures: ReadonlyMap<string, number>;
+  /** No more orders are begun; fulfils when all that were begun are acknowledged, and rejects when one was refused for good. */
+  stop(): Promise<void>;
+}
+
+/** Kinds of errors that a buyer answers by making the same call again. */
+const passing: ReadonlySet<string> = new Set(["unavailable", "exhausted", "timeout", "stale"]);
+
+/** Starts buyers that make each call again, with the same key, until it is acknowledged. Who starts them stops them. */
+export function startBuyers({ instances, userId, count, skus, confirms = false }: BuyersOptions): Buyers {
+  const placed = new Set<string>();
+  const confirmed = new Set<string>();
+  const failures = new Map<string, number>();
+  const run = crypto.randomUUID();
+  let isOver = false;
+  let calls = 0;
+
+  const insist = async <T>(call: (instance: Client<typeof OrderService>) => Promise<T>): Promise<T> => {
+    for (;;) {
+      calls += 1;
+      const instance = instances[calls % instances.length] as Client<typeof OrderService>;
+      try {
+        return await call(instance);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        failures.set(error.reason, (failures.get(error.reason) ?? 0) + 1);
+        if (!passing.has(error.kind)) throw error;
+        await sleep(Math.min(error.retryAfterMs ?? 50, 200));
+      }
+    }
+  };
+
+  const buy = async (buyer: number) => {
+    for (let n = 1; !isOver; n += 1) {
+      const request = {
+        userId,
+        idempotencyKey: `${run}-${buyer}-${n}`,
+        lines: skus().map((sku) => ({ sku, quantity: 1 })),
+      };
+      const { order } = await insist((instance) => instance.createOrder(request));
+      const orderId = order?.id ?? "";
+      placed.add(orderId);
+      if (!confirms) continue;
+      await insist((instance) => instance.confirmOrder({ orderId, paymentReference: orderId }));
+      confirmed.add(orderId);
+    }
+  };
+  const all = Promise.all(Array.from({ length: count }, (_, buyer) => buy(buyer)));
+  // Told by `stop`.
+  all.catch(() => {});
+  return {
+    placed,
+    confirmed,
+    failures,
+    stop: async () => {
+      isOver = true;
+      await all;
+    },
+  };
+}

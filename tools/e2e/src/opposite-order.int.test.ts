@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { OrderService } from "@shoal/contracts/order/v1/order_service";
+import { createClient } from "@shoal/rpc";
+import { until } from "@shoal/testkit";
+import type { Connection, RowDataPacket } from "mysql2/promise";
+import { startBuyers } from "./buyers.ts";
+import { needsOwnServer, startShopOnOwnServer } from "./shop-on-own-server.ts";
+
+const orders = 300;
+
+/** How many deadlocks the server has ended since it was started. */
+async function deadlocks(root: Connection): Promise<number> {
+  const [rows] = await root.query<RowDataPacket[]>(
+    "select count from information_schema.innodb_metrics where name = 'lock_deadlocks'",
+  );
+  return Number(rows[0]?.["count"]);
+}
+
+// On SQLite there is one writer at a time, and no row is locked.
+test("orders of the same products in opposite order, at two instances of each service, never deadlock", {
+  ...needsOwnServer,
+  timeout: 120_000,
+}, async (t) => {
+  const shop = await startShopOnOwnServer(t, {
+    scale: new Map([
+      ["order", 2],
+      ["inventory", 2],
+    ]),
+  });
+  const root = await shop.openRoot();
+  assert.equal(await deadlocks(root), 0);
+  const instances = ["order", "order-2"].map((name) => {
+    const client = createClient(OrderService, { address: shop.launched.service(name).grpcAddress });
+    t.after(() => client[Symbol.dispose]());
+    return client;
+  });
+  const [a = "", b = "", c = ""] = shop.skus;
+  const arrangements = [
+    [a, b],
+    [b, a],
+    [c, b, a],
+    [a, c],
+  ];
+  const buyers = arrangements.map((skus) =>
+    startBuyers({ instances, userId: shop.userId, count: 6, skus: () => skus, confirms: true }),
+  );
+
+  const confirmed = () => buyers.reduce((sum, one) => sum + one.confirmed.size, 0);
+  await until(`${orders} orders are confirmed`, () => confirmed() >= orders, 60_000);
+  await Promise.all(buyers.map((one) => one.stop()));
+  t.diagnostic(`${confirmed()} orders; ${JSON.stringify(buyers.flatMap(({ failures }) => [...failures]))}`);
+  assert.equal(await deadlocks(root), 0);
+
+  // That it would have been seen.
+  const other = await shop.openRoot();
+  for (const [session, sku] of [
+    [root, a],
+    [other, b],
+  ] as const) {
+    await session.beginTransaction();
+    await session.query("update shop_inventory.products set held = held where sku = ?", [sku]);
+  }
+  await Promise.allSettled([
+    root.query("update shop_inventory.products set held = held where sku = ?", [b]),
+    other.query("update shop_inventory.products set held = held where sku = ?", [a]),
+  ]);
+  await Promise.all([root.rollback(), other.rollback()]);
+  assert.equal(await deadlocks(root), 1);
+});
