@@ -52,7 +52,7 @@ export function drawConditions(draw: Draw): Conditions {
     timeoutMs: draw.oneOf([60, 300, 1_500]),
     messageMs: draw.between(0.5, 20),
     statementMs: draw.oneOf([0.2, 2, 10]) * draw.between(0.5, 1.5),
-    skewMs: draw.oneOf([0, 100, 5_000]),
+    skewMs: draw.oneOf([0, 100, 5_000, 20_000]),
     jobIntervalMs: draw.between(200, 2_000),
     faultsUntilMs: rushMs + draw.between(500, 6_000),
     losing: fault(0.01, 0.15),

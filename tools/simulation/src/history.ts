@@ -37,6 +37,13 @@ export class History {
       this.#report(`I4: ${id} was answered with ${inWords(first.answer)}, and now with ${inWords(answer)}`);
   }
 
+  /** A request was told that its key stands for other lines; I4: which is no answer, and nobody gets it who has had one. */
+  turnedAway(id: string, fingerprint: string): void {
+    const first = this.answers.get(id);
+    if (first?.fingerprint === fingerprint)
+      this.#report(`I4: ${id} was answered with ${inWords(first.answer)}, and is told now that its key is another's`);
+  }
+
   /** Somebody was told that an order has ended; I5: it ends once. */
   ended(id: string, status: Exclude<Order["status"], "placed">): void {
     const before = this.ends.get(id);

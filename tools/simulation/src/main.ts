@@ -10,9 +10,6 @@ const maxFailing = 10;
 /** How often progress is shown, in milliseconds. */
 const showEveryMs = 200;
 
-// Refusals are many, and nobody looks at where they come from: a quarter faster.
-Error.stackTraceLimit = 0;
-
 process.on("SIGINT", () => process.exit(130));
 onParentGone(() => process.exit(1));
 

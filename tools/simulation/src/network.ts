@@ -5,8 +5,8 @@ import type { Draw } from "./draw.ts";
 import type { Node } from "./node.ts";
 import type { Life, Scheduler } from "./scheduler.ts";
 
-/** How much longer than others a stalled message takes at most, in milliseconds. */
-export const stalledForMs = 8_000;
+/** How much longer than others a stalled message takes at most, in milliseconds: a change that is so late is taken for abandoned. */
+export const stalledForMs = 12_000;
 
 /** Who calls: a name for the history, and the process that waits. */
 export interface Caller {

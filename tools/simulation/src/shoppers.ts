@@ -56,8 +56,8 @@ export async function placeOrder(
   }
   const { reason, message } = result.error;
   scheduler.note(`${name} was told: ${reason}`);
-  // It says that the answer belongs to other lines, and is none itself.
-  if (reason !== "IDEMPOTENCY_KEY_REUSED") history.answered(id, fingerprint, { refusal: { reason, message } });
+  if (reason === "IDEMPOTENCY_KEY_REUSED") history.turnedAway(id, fingerprint);
+  else history.answered(id, fingerprint, { refusal: { reason, message } });
   return undefined;
 }
 

@@ -59,11 +59,18 @@ export interface SimulationResult {
   readonly confirmed: number;
 }
 
-/** Runs the services and their clients once, as the seed says; the same seed does the same again. */
+/** Runs the services and their clients once, as the seed says; the same seed does the same again. One run at a time. */
 export async function simulate({ seed, trace, plants = {} }: SimulationOptions): Promise<SimulationResult> {
   const world = new World(seed, trace, plants);
-  await world.run();
-  return world.result;
+  const { stackTraceLimit } = Error;
+  // Refusals are many, and nobody asks where they come from.
+  Error.stackTraceLimit = 0;
+  try {
+    await world.run();
+    return world.result;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 class World {
@@ -343,10 +350,11 @@ class World {
 
   /** Whether nothing is left to be done by anybody. */
   get #isAtRest(): boolean {
+    const { faultsUntilMs, stalling } = this.#conditions;
     const isRead = ({ place }: { readonly place: number | undefined }, database: ConsumerDatabase) =>
       place !== undefined && place <= (database.position.rows.get("1") ?? 0);
     return (
-      this.#now > this.#conditions.faultsUntilMs + stalledForMs &&
+      this.#now > faultsUntilMs + (stalling > 0 ? stalledForMs : 0) &&
       [...this.#orders.orders.rows.values()].every(({ status }) => status !== "placed") &&
       [...this.#inventory.reservations.rows.values()].every(({ status }) => status !== "held") &&
       [...this.#orders.outbox.events.rows.values()].every((event) => isRead(event, this.#followed.order)) &&

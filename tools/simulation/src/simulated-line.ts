@@ -3,10 +3,14 @@ import type { Conditions } from "./conditions.ts";
 import type { Draw } from "./draw.ts";
 import type { MemoryTransaction } from "./memory/database.ts";
 import type { Line, StatementFault, StatementPlace } from "./memory/session.ts";
+import { stalledForMs } from "./network.ts";
 import type { Life, Scheduler } from "./scheduler.ts";
 
 /** How long a database takes at most to notice that a process is gone, in milliseconds. */
 const noticedWithinMs = 50;
+
+/** How much rarer than messages the answers of a database are stalled: there are many more of them. */
+const stallingShare = 0.1;
 
 /** The connections of one process to its database. */
 export class SimulatedLine implements Line {
@@ -41,7 +45,11 @@ export class SimulatedLine implements Line {
   }
 
   async back(statement: string, place: StatementPlace): Promise<void> {
-    const delayMs = this.#draw.delay(this.#conditions.statementMs);
+    const { statementMs, stalling } = this.#conditions;
+    // Its process may have something else to do, while it keeps what it has locked.
+    const stalledMs =
+      this.#hasFaults() && this.#draw.chance(stalling * stallingShare) ? this.#draw.between(0, stalledForMs) : 0;
+    const delayMs = this.#draw.delay(statementMs) + stalledMs;
     await this.#scheduler.pause(delayMs, `${this.#name} sql done: ${statement}`, this.#life);
     // A call that is over stops its statements; a commit that was sent is waited for.
     if (place !== "commit") currentContext()?.signal.throwIfAborted();

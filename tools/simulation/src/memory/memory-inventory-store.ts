@@ -25,6 +25,8 @@ export class InventoryDatabase extends MemoryDatabase {
 export interface MemoryInventoryOptions {
   /** Whether levels below 0 are refused, as by the check constraints of the SQL tables. Default: `true`. */
   readonly checksLevels?: boolean;
+  /** Whether `lock` locks. Default: `true`. */
+  readonly locksProducts?: boolean;
 }
 
 /** Products, stock and reservations in memory, in as many statements as the SQL store takes. */
@@ -32,7 +34,7 @@ export function createMemoryInventoryStore(
   session: Session,
   database: InventoryDatabase,
   clock: Clock,
-  { checksLevels = true }: MemoryInventoryOptions = {},
+  options: MemoryInventoryOptions = {},
 ): InventoryStore {
   const { products, reservations } = database;
   return {
@@ -74,7 +76,7 @@ export function createMemoryInventoryStore(
       return past.length;
     },
 
-    transaction: (work) => session.transaction((tx) => work(createTransaction(tx, database, clock, checksLevels))),
+    transaction: (work) => session.transaction((tx) => work(createTransaction(tx, database, clock, options))),
   };
 }
 
@@ -82,7 +84,7 @@ function createTransaction(
   tx: SessionTransaction,
   { products, adjustments, reservations, outbox }: InventoryDatabase,
   clock: Clock,
-  checksLevels: boolean,
+  { checksLevels = true, locksProducts = true }: MemoryInventoryOptions,
 ): InventoryTransaction {
   const insert = <R>(what: string, table: Table<R>, rows: readonly R[], keyOf: (row: R) => string): Promise<void> =>
     rows.length === 0
@@ -111,7 +113,9 @@ function createTransaction(
   return {
     lock: async (skus) => {
       if (skus.length === 0) return new Map();
-      const rows = await tx.statement(`lock ${skus.join(" ")}`, (open) => open.lock(products, skus));
+      const rows = await tx.statement(`lock ${skus.join(" ")}`, (open) =>
+        locksProducts ? open.lock(products, skus) : open.find(products, skus),
+      );
       for (const { stock } of rows) locked.set(stock.sku, stock);
       return new Map(rows.map((row) => [row.product.sku, row]));
     },

@@ -28,11 +28,10 @@ export class MemoryOutbox {
   /** Gives the events that are committed and have no place the next ones; answers how many. */
   async publish(session: Session): Promise<number> {
     const isUnpublished = ({ place }: OutboxRow) => place === undefined;
-    const waiting = await session.statement("find events without a place", (tx) => tx.scan(this.events, isUnpublished));
-    if (waiting.length === 0) return 0;
     return await session.transaction(async (tx) => {
       const [next = 1] = await tx.statement("lock the position", (rows) => rows.lock(this.position, ["1"]));
       const found = await tx.statement("find events without a place", (rows) => rows.scan(this.events, isUnpublished));
+      if (found.length === 0) return 0;
       const events = found.toSorted((one, other) => one.atMs - other.atMs);
       // The versions of a key in their order, whatever the clocks said.
       const inOrder = Map.groupBy(events, ({ topic, key }) => `${topic}/${key}`);
