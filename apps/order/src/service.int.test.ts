@@ -11,7 +11,8 @@ import { declaredSettings } from "./config.ts";
 import { orderService } from "./service.ts";
 import { unbatched } from "./store/batched-order-store.ts";
 import { migrations } from "./store/migrations.ts";
-import { createSqlOrderStore, type OrderTables } from "./store/sql-order-store.ts";
+import { createSqlOrderStore } from "./store/sql-order-store.ts";
+import type { OrderTables } from "./store/tables.ts";
 
 for (const engine of storageEngines)
   test(`on ${engine.name} the service stops at once though the inventory never answers`, engine.options, async (t) => {

@@ -14,7 +14,8 @@ import { orderHandlers } from "./handlers/order-handlers.ts";
 import { batched, unbatched } from "./store/batched-order-store.ts";
 import { migrations } from "./store/migrations.ts";
 import { createOrderChanges } from "./store/order-events.ts";
-import { createSqlOrderStore, type OrderTables } from "./store/sql-order-store.ts";
+import { createSqlOrderStore } from "./store/sql-order-store.ts";
+import type { OrderTables } from "./store/tables.ts";
 
 /** Orders that one run of the settling job looks at; it runs again at once while there are more. */
 const settleBatch = 100;

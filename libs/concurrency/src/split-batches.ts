@@ -1,4 +1,4 @@
-import { isAppError } from "@shoal/kernel";
+import { crashPoint, isAppError } from "@shoal/kernel";
 import type { BatcherOptions, ItemResult } from "./batcher-options.ts";
 
 /**
@@ -18,6 +18,7 @@ export function splitFailedBatches<I, R>(
       if (signal.aborted || items.length < 2 || !mayBePoison(error)) return items.map(() => ({ error }));
       const middle = items.length >> 1;
       const first = await runHalves(items.slice(0, middle), signal);
+      crashPoint("between-halves");
       return [...first, ...(await runHalves(items.slice(middle), signal))];
     }
   };

@@ -9,6 +9,7 @@ export {
   withSignal,
 } from "./call-context.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export { type CrashPoint, crashPoint, crashPoints, onCrashPoint } from "./crash-point.ts";
 export { derivedId, newId } from "./ids.ts";
 export { type Linked, LinkedList } from "./linked-list.ts";
 export { addMoney, type Money, maxMinorUnits, multiplyMoney } from "./money.ts";

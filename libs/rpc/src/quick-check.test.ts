@@ -65,7 +65,9 @@ function randomMessage(schema: DescMessage, random: () => number, depth = 0): Me
       const item = value(field);
       // Now and then many that differ and are as a list of ids or SKUs has them.
       const listed = field.listKind === "scalar" && random() < 0.5;
-      for (let n = 0; n < count; n += 1) list.add(listed ? `${id.slice(0, -3)}${100 + n}` : item);
+      const differ = field.listKind === "message" && random() < 0.5;
+      for (let n = 0; n < count; n += 1)
+        list.add(listed ? `${id.slice(0, -3)}${100 + n}` : differ && n > 0 ? value(field) : item);
     } else if (field.fieldKind !== "map") target.set(field, value(field) as never);
   }
   return message;
@@ -94,4 +96,18 @@ test("what has only common rules and keeps them is known to be valid", () => {
   assert.equal(isSurelyValid(EchoRequestSchema, broken), false);
   const { input } = UserService.method.getUser;
   assert.ok(isSurelyValid(input, create(input, { userId: id })));
+});
+
+test("a list of what has a key each is known to be valid, and one that has a key twice is not; a duration likewise", () => {
+  const { input } = InventoryService.method.reserveStock;
+  const valid = (skus: readonly string[], seconds: bigint, nanos = 0) => {
+    const lines = skus.map((sku) => ({ sku, quantity: 1 }));
+    return isSurelyValid(input, create(input, { reservationId: "r", lines, timeToLive: { seconds, nanos } }));
+  };
+  assert.ok(valid(["TEA"], 1n));
+  assert.ok(valid(["TEA", "POT"], 86_400n));
+  assert.equal(valid(["TEA", "POT", "TEA"], 1n), false);
+  assert.equal(valid(["TEA"], 0n, 999_999_999), false);
+  assert.equal(valid(["TEA"], 86_400n, 1), false);
+  assert.equal(valid(["TEA"], 2n, -1), false);
 });

@@ -1,5 +1,6 @@
 import { readSettings, type Setting, SettingsError } from "@shoal/config";
 import { createLogger, type Logger } from "@shoal/telemetry";
+import { armCrash } from "./crash-at.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { type ServiceDefinition, startService } from "./start-service.ts";
 
@@ -33,6 +34,7 @@ export async function runService<S extends ServiceSettings>(
     process.exit(1);
   }
   const log = createLogger(name, settings.logLevel);
+  if (settings.crashAt !== undefined) armCrash(settings.crashAt, name, log);
   process.on("uncaughtException", (error) => die(log, error, "an error that nobody caught"));
 
   const stopAsked = Promise.withResolvers<string>();

@@ -14,6 +14,7 @@ import { parseRegistryUrl } from "@shoal/discovery";
 import { type PolicyOverrides, parsePolicies } from "@shoal/rpc";
 import { parseDatabaseUrl } from "@shoal/storage";
 import { parseAdvertised } from "./advertised.ts";
+import { type CrashAt, parseCrashAt } from "./crash-at.ts";
 
 /** The settings that every service has. */
 export interface ServiceSettings {
@@ -34,6 +35,8 @@ export interface ServiceSettings {
   /** The path of a file with more of them, or `none`. */
   readonly policiesFile: string;
   readonly loadShedding: boolean;
+  /** For tests of what a crash leaves behind. */
+  readonly crashAt: CrashAt | undefined;
 }
 
 /** Declares them for the service `name`, as `SHOAL_<NAME>_HOST` and so on; `grpcPort` is the port unless set. */
@@ -107,6 +110,11 @@ export function serviceSettings(
       env: `${prefix}LOAD_SHEDDING`,
       schema: onOrOff("on"),
       about: "Whether calls are refused when there are more than the service has time for: on or off.",
+    },
+    crashAt: {
+      env: `${prefix}CRASH_AT`,
+      schema: parsed("none", parseCrashAt),
+      about: "For tests: the process kills itself when it comes to this crash point, POINT or POINT:NTH; or none.",
     },
   };
 }

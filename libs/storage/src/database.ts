@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Priority, requireInteger } from "@shoal/kernel";
+import { crashPoint, type Priority, requireInteger } from "@shoal/kernel";
 import { type Borrower, defaultPoolOptions, type PoolOptions, type PoolStats, Watermarks } from "@shoal/pool";
 import { Kysely, type Transaction } from "kysely";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
@@ -112,7 +112,13 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
     transaction: async (work) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await db.transaction().execute(work);
+          const result = await db.transaction().execute(async (tx) => {
+            const done = await work(tx);
+            crashPoint("before-commit");
+            return done;
+          });
+          crashPoint("after-commit");
+          return result;
         } catch (error) {
           // A lock that was waited for in vain is left to whoever called: meanwhile nobody waits here with a connection.
           if (!isDeadlock(error) || attempt >= maxAttempts) throw error;

@@ -1,7 +1,8 @@
-import { requireInteger } from "@shoal/kernel";
+import { crashPoint, requireInteger } from "@shoal/kernel";
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ColumnTypes } from "./column-types.ts";
 import type { Database } from "./database.ts";
+import { insertRows } from "./insert-rows.ts";
 
 /** What a request was answered with, the first time. */
 export interface IdempotencyRecord {
@@ -64,9 +65,8 @@ export async function insertRecords<S extends IdempotencyTables>(
   tx: Transaction<S>,
   records: readonly IdempotencyRecord[],
 ): Promise<void> {
-  if (records.length === 0) return;
   const rows = records.map(({ error, atMs, ...record }) => ({ ...record, error: error ?? null, at_ms: BigInt(atMs) }));
-  await recordsOf(tx).insertInto("idempotency_records").values(rows).execute();
+  await insertRows(recordsOf(tx), "idempotency_records", rows);
 }
 
 /** Forgets up to `limit` answers, 1 to 10,000, that were given before `beforeMs`; answers how many. */
@@ -84,6 +84,7 @@ export async function pruneRecords<S extends IdempotencyTables>(
     .limit(limit)
     .execute();
   if (old.length === 0) return 0;
+  crashPoint("mid-prune");
   const ids = old.map(({ id }) => id);
   const { numDeletedRows } = await records
     .deleteFrom("idempotency_records")

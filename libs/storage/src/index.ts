@@ -10,6 +10,7 @@ export {
   insertRecords,
   pruneRecords,
 } from "./idempotency.ts";
+export { insertRows } from "./insert-rows.ts";
 export { type ConnectionLog, logConnections } from "./log-connections.ts";
 export { type Migration, migrate } from "./migrations.ts";
 export { defaultOutboxFeedOptions, OutboxFeed, type OutboxFeedOptions } from "./outbox/feed.ts";

@@ -1,5 +1,6 @@
 // A process that keeps one private database server for the process that started it, and ends it, its data included,
-// when that process is gone: `node database-server-keeper.ts <server binary> [durable]`. Not to be imported, but for its types.
+// when that process is gone: `node database-server-keeper.ts <server binary> <durable|fast>`. Not to be imported, but for its
+// types.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -10,28 +11,30 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
 
-/** What the keeper sends to the process that started it: once when the server has started, and after each order. */
-export type KeeperReport = { readonly url: string } | { readonly error: string };
+/** What the keeper is told: to kill its server, and to start it again on its data. */
+export type KeeperOrder = "kill" | "restart";
 
-/** What the keeper may be sent then: end the server as a crash does, or start it again on its data, at its port. */
-export type KeeperOrder = "kill" | "start";
+/** What the keeper sends to the process that started it, once its server answers, and when it has done what it was told. */
+export type KeeperReport = { readonly url: string } | { readonly error: string };
 
 const startTimeoutMs = 60_000;
 
-const binary = process.argv[2] ?? "";
-const isDurable = process.argv[3] === "durable";
+/** A commit that is told survives a crash, of the machine too. */
+const durable = ["--log-bin=binlog", "--server-id=1", "--sync-binlog=1", "--innodb-flush-log-at-trx-commit=1"];
+
+/** The data need not survive a crash of the machine. */
+const fast = ["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"];
+
+const [, , binary = "", durability = "fast"] = process.argv;
 const folder = mkdtempSync(join(tmpdir(), "shoal-mysql-"));
 const data = join(folder, "data");
 const log = join(folder, "server.log");
-const init = join(folder, "init.sql");
 const asUser = process.getuid?.() === 0 ? ["--user=root"] : [];
 /** Two servers that share a folder for temporary tables take each other's. */
 const environment = { ...process.env, TMPDIR: folder };
 let server: ChildProcess | undefined;
-let url = "";
 
 process.once("disconnect", end);
-process.on("message", obey);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
 process.once("exit", () => {
   server?.kill("SIGKILL");
@@ -40,8 +43,17 @@ process.once("exit", () => {
 
 try {
   initialize();
-  url = await start();
+  let url = await start();
   report({ url });
+  process.on("message", async (order: KeeperOrder) => {
+    try {
+      if (order === "kill") await kill();
+      else url = await start(url);
+      report({ url });
+    } catch (error) {
+      report({ error: error instanceof Error ? error.message : String(error) });
+    }
+  });
 } catch (error) {
   report({ error: error instanceof Error ? error.message : String(error) });
   await end();
@@ -68,23 +80,13 @@ function beside(server: string, tool: string): string {
   return join(bin, tool);
 }
 
-/** Does what the process that started this one wants, and reports when it is done. */
-async function obey(order: KeeperOrder): Promise<void> {
-  try {
-    if (order === "kill") await kill();
-    else {
-      server = spawnAt(Number(new URL(url).port));
-      if (!(await answers(url, server))) throw new Error(logTail());
-    }
-    report({ url });
-  } catch (error) {
-    report({ error: error instanceof Error ? error.message : String(error) });
-  }
-}
-
-/** Starts the server on a free port and waits until it answers; with another port should this one be taken meanwhile. */
-async function start(): Promise<string> {
-  const password = randomBytes(12).toString("hex");
+/**
+ * Starts the server on a free port and waits until it answers; with another port should this one be taken meanwhile. Where
+ * it has been before, at `before`, there it is again.
+ */
+async function start(before?: string): Promise<string> {
+  const password = before === undefined ? randomBytes(12).toString("hex") : new URL(before).password;
+  const init = join(folder, "init.sql");
   writeFileSync(
     init,
     `CREATE USER IF NOT EXISTS 'root'@'127.0.0.1' IDENTIFIED BY '${password}';
@@ -92,23 +94,15 @@ GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 `,
   );
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
-    server = spawnAt(port);
-    const there = `mysql://root:${password}@127.0.0.1:${port}`;
-    if (await answers(there, server)) return there;
-    if (attempt === 3) throw new Error(logTail());
+    const port = before === undefined ? await freePort() : Number(new URL(before).port);
+    server = spawn(binary, serverArguments(port, init), { stdio: "ignore", env: environment });
+    const url = `mysql://root:${password}@127.0.0.1:${port}`;
+    if (await answers(url, server)) return url;
+    if (attempt === 3) throw new Error(readFileSync(log, "utf8").split("\n").slice(-20).join("\n"));
   }
 }
 
-function spawnAt(port: number): ChildProcess {
-  return spawn(binary, serverArguments(port), { stdio: "ignore", env: environment });
-}
-
-function logTail(): string {
-  return readFileSync(log, "utf8").split("\n").slice(-20).join("\n");
-}
-
-function serverArguments(port: number): string[] {
+function serverArguments(port: number, init: string): string[] {
   return [
     "--no-defaults",
     ...asUser,
@@ -127,13 +121,10 @@ function serverArguments(port: number): string[] {
     "--sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION",
     "--default-time-zone=+00:00",
     "--event-scheduler=OFF",
-    "--skip-log-bin",
     "--performance-schema=OFF",
     "--innodb-buffer-pool-size=128M",
-    // Unless asked for, the data need not survive a crash; then it need not survive one of the machine.
-    `--innodb-flush-log-at-trx-commit=${isDurable ? 2 : 0}`,
-    `--innodb-doublewrite=${isDurable ? "ON" : "OFF"}`,
     "--innodb-use-native-aio=OFF",
+    ...(durability === "durable" ? durable : fast),
   ];
 }
 
@@ -163,17 +154,16 @@ async function answers(url: string, process: ChildProcess): Promise<boolean> {
   return false;
 }
 
+async function kill(): Promise<void> {
+  if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  server.kill("SIGKILL");
+  await once(server, "exit");
+}
+
 /** Nothing in the data is worth an orderly shutdown. */
 async function end(): Promise<void> {
   await kill();
   process.exit();
-}
-
-async function kill(): Promise<void> {
-  if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
-  const exited = once(server, "exit");
-  server.kill("SIGKILL");
-  await exited;
 }
 
 function report(message: KeeperReport): void {

@@ -64,15 +64,29 @@ test("a private server ends with its data when it is stopped", needsBinary, asyn
   await assert.rejects(query(server.url, "SELECT 1"), { code: "ECONNREFUSED" });
 });
 
-test("a durable server that is killed and started again has what was committed", needsBinary, async (t) => {
-  const server = await startDatabaseServer(binary ?? "", { durable: true });
-  t.after(() => server.stop());
-  await query(server.url, "CREATE DATABASE kept");
-  const url = `${server.url}/kept`;
-  await query(url, "CREATE TABLE t (id INT PRIMARY KEY)");
-  await query(url, "INSERT INTO t VALUES (1)");
-  await server.kill();
-  await assert.rejects(query(url, "SELECT id FROM t"), { code: "ECONNREFUSED" });
-  await server.start();
-  assert.deepEqual(await query(url, "SELECT id FROM t"), [{ id: 1 }]);
-});
+test(
+  "a durable private server that is killed has what was committed when it is started again",
+  needsBinary,
+  async () => {
+    const server = await startDatabaseServer(binary ?? "", { durable: true });
+    try {
+      const [settings] = await query(
+        server.url,
+        "SELECT @@log_bin AS log, @@sync_binlog AS sync, @@innodb_flush_log_at_trx_commit AS flush",
+      );
+      assert.deepEqual({ ...settings }, { log: 1, sync: 1, flush: 1 });
+      await query(server.url, "CREATE DATABASE d");
+      await query(server.url, "CREATE TABLE d.t (id INT PRIMARY KEY)");
+      await query(server.url, "INSERT INTO d.t VALUES (7)");
+      await server.kill();
+      await assert.rejects(query(server.url, "SELECT 1"), { code: "ECONNREFUSED" });
+      await server.restart();
+      assert.deepEqual(
+        (await query(server.url, "SELECT id FROM d.t")).map(({ id }) => id),
+        [7],
+      );
+    } finally {
+      await server.stop();
+    }
+  },
+);

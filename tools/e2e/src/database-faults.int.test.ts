@@ -138,7 +138,7 @@ test("orders go on, none is lost and none is made twice, whatever befalls the da
   await t.test("a server that is killed in the middle, again and again, loses nothing", async () => {
     for (let round = 0; round < 3; round += 1) {
       await server.kill();
-      await server.start();
+      await server.restart();
       await untilMore(buyers, 30, "orders are placed again");
     }
   });

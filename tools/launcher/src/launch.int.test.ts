@@ -167,6 +167,8 @@ test("a service that dies is told with its signal, and can be started again wher
   process.kill(before.pid, "SIGKILL");
   const { service, code, signal } = await death.promise;
   assert.deepEqual({ service, code, signal }, { service: "inventory", code: null, signal: "SIGKILL" });
+  const refused = launched.restart("inventory", { FIXTURE_INVENTORY: "refuses" });
+  await assert.rejects(refused, LaunchError, "its environment counts for this start");
   const after = await launched.restart("inventory");
   assert.deepEqual(
     { grpc: after.grpcAddress, admin: after.adminAddress },

@@ -18,8 +18,11 @@ export interface Launched {
    * has died and been started again. Throws an `Error` for an instance that has none: without `faults` none has.
    */
   faultControl(name: string): string;
-  /** Starts an instance that has died again, at the same addresses. */
-  restart(name: string): Promise<ServiceAddress>;
+  /**
+   * Starts an instance that has died again, at the same addresses, with `env` besides the environment it had at first. Rejects
+   * with a `LaunchError` when it ends before it takes calls.
+   */
+  restart(name: string, env?: Readonly<Record<string, string>>): Promise<ServiceAddress>;
   /** Drains and stops all. Never rejects. */
   stop(): Promise<void>;
   /** Ends all processes at once. */
@@ -56,7 +59,7 @@ export async function launch(options: LaunchOptions = {}): Promise<Launched> {
       if (address === undefined) throw new Error(`there is no fault proxy before ${name}`);
       return address;
     },
-    restart: (name) => stack.restart(name),
+    restart: (name, env) => stack.restart(name, env),
     stop: () => stack.stop(),
     kill: () => stack.kill(),
   };

@@ -121,14 +121,15 @@ export class Stack {
     return this.#starting;
   }
 
-  /** Starts an instance that has died again, where it was. */
-  async restart(name: string): Promise<ServiceAddress> {
+  /** Starts an instance that has died again, where it was, with `environment` besides what it had at first. */
+  async restart(name: string, environment: NodeJS.ProcessEnv = {}): Promise<ServiceAddress> {
     const before = this.#addresses.get(name);
     const instance = this.#instances.find((one) => one.name === name);
     if (before === undefined || instance === undefined) throw new Error(`${name} has not been started`);
     await this.#processes.get(name)?.ended;
     const variable = variablePrefix(instance.service.name);
     return await this.#startInstance(instance, {
+      ...environment,
       [`${variable}GRPC_PORT`]: portOf(before.grpcAddress),
       [`${variable}ADMIN_PORT`]: portOf(before.adminAddress),
     });

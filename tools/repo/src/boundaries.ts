@@ -17,6 +17,7 @@ export interface Layers {
   readonly sql: readonly string[];
   /** Packages that only some folders may import. */
   readonly onlyIn: Readonly<Record<string, readonly string[]>>;
+  /** `import` is a specifier, or a glob of them. */
   readonly exceptions: readonly { readonly from: string; readonly import: string; readonly why: string }[];
 }
 
@@ -110,7 +111,9 @@ function packageRules(context: Context, name: string): string[] {
   if (!target.exports.some((pattern) => matchesExport(subpath, pattern))) {
     found.push(`${target.folder}/package.json does not export "${subpath}"`);
   }
-  const excepted = layers.exceptions.some((each) => each.from === from.folder && each.import === imported.specifier);
+  const excepted = layers.exceptions.some(
+    (each) => each.from === from.folder && matchesGlob(imported.specifier, each.import),
+  );
   const wrongWay = excepted ? undefined : directionRule(context, target);
   return wrongWay === undefined ? found : [...found, wrongWay];
 }

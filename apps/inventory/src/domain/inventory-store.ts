@@ -71,8 +71,8 @@ export interface InventoryTransaction {
   /** Replaces a product that is locked, not its stock. */
   replace(product: Product): Promise<void>;
   /**
-   * Adds the figures to the levels, each SKU once, and publishes the levels as they are then when the transaction commits;
-   * each SKU must exist. Throws if one would fall below 0.
+   * Adds the figures to the levels of products that are locked, each SKU once, and publishes the levels as they are then
+   * when the transaction commits. Throws if one would fall below 0.
    */
   move(moves: readonly StockMove[]): Promise<void>;
   /** The adjustments that exist with that source and one of `ids`. */

@@ -1,4 +1,4 @@
-import type { AppError, Clock } from "@shoal/kernel";
+import { type AppError, type Clock, crashPoint } from "@shoal/kernel";
 import {
   CollisionError,
   type InventoryStore,
@@ -107,6 +107,7 @@ export function createReservations({ store, clock }: { readonly store: Inventory
     expireOverdue: async (limit: number): Promise<number> => {
       const ids = await store.findOverdue(clock.now(), limit);
       if (ids.length === 0) return 0;
+      crashPoint("mid-expiry");
       if (await expire(ids)) return ids.length;
       // Those of other products need not wait.
       let expired = 0;
@@ -129,6 +130,9 @@ async function endHolds(
     held.map(({ id }) => id),
     status,
   );
+  crashPoint("mid-hold-end");
   const to = status === "confirmed" ? "sold" : "available";
-  await tx.move(movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity })));
+  const moves = movesOf(held, (quantity) => ({ held: -quantity, [to]: quantity }));
+  await tx.lock(moves.map(({ sku }) => sku));
+  await tx.move(moves);
 }

@@ -1,4 +1,4 @@
-import { AppError } from "@shoal/kernel";
+import { AppError, crashPoint } from "@shoal/kernel";
 import type { InventoryTransaction } from "./inventory-store.ts";
 import { skuNotFound } from "./product.ts";
 import {
@@ -74,6 +74,7 @@ export async function reserveAll(
     }
   });
   await tx.insertReservations(made);
+  crashPoint("mid-reserve");
   await tx.move(movesOf(made, (quantity) => ({ available: -quantity, held: quantity })));
   return outcomes;
 }

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { isAppError, systemClock } from "@shoal/kernel";
 import { migrate, openDatabase } from "@shoal/storage";
 import { storageEngines } from "@shoal/testkit";
+import { sql } from "kysely";
 import { reserveInBatches } from "../batching.ts";
 import { createCatalogue } from "../domain/catalogue.ts";
 import { createReservations } from "../domain/reservations.ts";
@@ -35,17 +36,10 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       for (const sku of ["A", "B"])
         await batcher.submit({ id: `overdue ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
 
-      const locked = Promise.withResolvers<void>();
-      const unlock = Promise.withResolvers<void>();
-      t.after(() => unlock.resolve());
       const operator = openDatabase<InventoryTables>(url);
       t.after(() => operator.close());
-      const operating = operator.transaction(async (tx) => {
-        await tx.selectFrom("products").select("sku").where("sku", "=", "A").forUpdate().execute();
-        locked.resolve();
-        await unlock.promise;
-      });
-      await Promise.race([locked.promise, operating]);
+      const locking = await operator.db.startTransaction().execute();
+      await sql`select * from products where sku = 'A' for update`.execute(locking);
       const isBusy = (error: unknown) => {
         assert.ok(isAppError(error, "PRODUCTS_BUSY"), String(error));
         assert.match(error.message, /stock of A is/);
@@ -73,8 +67,7 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       assert.equal(await reservations.expireOverdue(100), 1, "the sweeper ends the holds of other products");
       assert.equal((await reservations.get("overdue B")).status, "expired");
 
-      unlock.resolve();
-      await operating;
+      await locking.commit().execute();
       assert.equal(await reservations.expireOverdue(100), 1);
       await Promise.all([reserve("r2", "A"), reserve("r4", "A", "B"), reservations.confirm("earlier")]);
       const [a] = await parts.store.find(["A"]);

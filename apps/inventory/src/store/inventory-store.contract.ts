@@ -81,18 +81,27 @@ export function inventoryStoreContract(
 
   it("moves stock, never below 0 and only where there is some", async (store) => {
     await put(store, stocked("A"), stocked("B"));
-    await store.transaction((tx) =>
-      tx.move([
+    await store.transaction(async (tx) => {
+      await tx.lock(["A", "B"]);
+      await tx.move([
         { sku: "B", available: -1, sold: 1 },
-        { sku: "A", available: -10, held: 10 },
-      ]),
-    );
-    assert.deepEqual(await level(store, "A"), { sku: "A", available: 0, held: 10, sold: 0, version: 1 });
+        { sku: "A", available: -9, held: 9 },
+      ]);
+      await tx.move([{ sku: "A", available: -1, held: 1 }]);
+    });
+    assert.deepEqual(await level(store, "A"), { sku: "A", available: 0, held: 10, sold: 0, version: 2 });
     assert.deepEqual(await level(store, "B"), { sku: "B", available: 9, held: 0, sold: 1, version: 1 });
-    await assert.rejects(store.transaction((tx) => tx.move([{ sku: "A", available: -1 }])));
+    const move = (sku: string, available: number) =>
+      store.transaction(async (tx) => {
+        await tx.lock([sku]);
+        await tx.move([{ sku, available }]);
+      });
+    await assert.rejects(move("A", -1));
+    assert.equal((await level(store, "A"))?.available, 0);
+    await assert.rejects(move("none", 1), /no stock of none/);
     await assert.rejects(
-      store.transaction((tx) => tx.move([{ sku: "none", available: 1 }])),
-      /no stock of some of none/,
+      store.transaction((tx) => tx.move([{ sku: "A", available: 1 }])),
+      /no stock of A that is locked/,
     );
   });
 
@@ -114,6 +123,7 @@ export function inventoryStoreContract(
   it("takes everything back when a transaction fails", async (store) => {
     await put(store, stocked("A"));
     const failing = store.transaction(async (tx) => {
+      await tx.lock(["A"]);
       await tx.move([{ sku: "A", available: -5, held: 5 }]);
       await tx.insertReservations([held("r1")]);
       throw new Error("changed my mind");

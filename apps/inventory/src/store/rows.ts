@@ -111,13 +111,8 @@ export function reservationFromRows(row: Row<"reservations">, lines: readonly Ro
 export const stockTopic = "stock";
 
 /** The levels of a product after a change, as an event of that product. */
-export function stockEvent(
-  row: Pick<Row<"products">, "sku" | "available" | "held" | "sold" | "stock_version">,
-  atMs: number,
-): OutboxEvent {
-  const { sku, available, held, sold, stock_version } = row;
-  const payload = JSON.stringify([Number(available), Number(held), Number(sold)]);
-  return { topic: stockTopic, key: sku, version: stock_version, payload, atMs };
+export function stockEvent({ sku, available, held, sold, version }: StockLevel, atMs: number): OutboxEvent {
+  return { topic: stockTopic, key: sku, version, payload: JSON.stringify([available, held, sold]), atMs };
 }
 
 /** The levels that a {@link stockEvent} tells. */

@@ -1,9 +1,9 @@
 import type { Clock } from "@shoal/kernel";
-import { appendEvents, type Database, isUniqueViolation } from "@shoal/storage";
+import { appendEvents, type Database, insertRows, isUniqueViolation } from "@shoal/storage";
 import { type Kysely, sql, type Transaction } from "kysely";
 import { CollisionError, type InventoryStore, type InventoryTransaction } from "../domain/inventory-store.ts";
 import type { Reservation } from "../domain/reservation.ts";
-import type { StockMove } from "../domain/stock.ts";
+import type { StockLevel, StockMove } from "../domain/stock.ts";
 import { BusyProducts } from "./busy-products.ts";
 import {
   adjustmentFromRow,
@@ -101,6 +101,7 @@ function createTransaction(
 ): InventoryTransaction {
   /** SQLite has no row locks and needs none: a transaction holds the lock on the whole database. */
   const locksRows = engine === "mysql";
+  const locked = new Map<string, StockLevel>();
   return {
     lock: async (skus) => {
       if (skus.length === 0) return new Map();
@@ -111,7 +112,9 @@ function createTransaction(
         .where("sku", "in", skus)
         .orderBy("sku")
         .$if(locksRows, (query) => query.forUpdate());
-      return new Map((await rows.execute()).map((row) => [row.sku, stockedFromRow(row)]));
+      const found = new Map((await rows.execute()).map((row) => [row.sku, stockedFromRow(row)]));
+      for (const { stock } of found.values()) locked.set(stock.sku, stock);
+      return found;
     },
 
     lockReservations: (ids) => readReservations(tx, ids, locksRows),
@@ -119,8 +122,7 @@ function createTransaction(
     findReservations: (ids) => readReservations(tx, ids),
 
     insert: async (products) => {
-      if (products.length === 0) return;
-      await colliding(tx.insertInto("products").values(products.map(stockedToRow)).execute());
+      await colliding(insertRows(tx, "products", products.map(stockedToRow)));
     },
 
     replace: async (product) => {
@@ -129,9 +131,8 @@ function createTransaction(
     },
 
     move: async (moves) => {
-      await beforeLock(moves.map(({ sku }) => sku));
       for (const some of chunked(moves.toSorted((a, b) => (a.sku < b.sku ? -1 : 1))))
-        await moveSome(tx, some, clock.now());
+        await moveSome(tx, locked, some, clock.now());
     },
 
     findAdjustments: async (source, ids) => {
@@ -141,15 +142,12 @@ function createTransaction(
     },
 
     insertAdjustments: async (adjustments) => {
-      if (adjustments.length === 0) return;
-      await colliding(tx.insertInto("adjustments").values(adjustments.map(adjustmentToRow)).execute());
+      await colliding(insertRows(tx, "adjustments", adjustments.map(adjustmentToRow)));
     },
 
     insertReservations: async (reservations) => {
-      if (reservations.length === 0) return;
-      await colliding(tx.insertInto("reservations").values(reservations.map(reservationToRow)).execute());
-      const lines = reservations.flatMap(linesToRows);
-      if (lines.length > 0) await tx.insertInto("reservation_lines").values(lines).execute();
+      await colliding(insertRows(tx, "reservations", reservations.map(reservationToRow)));
+      await insertRows(tx, "reservation_lines", reservations.flatMap(linesToRows));
     },
 
     setStatus: async (ids, status) => {
@@ -165,35 +163,52 @@ function* chunked<T>(items: readonly T[]): Generator<readonly T[]> {
   for (let from = 0; from < items.length; from += movedAtOnce) yield items.slice(from, from + movedAtOnce);
 }
 
-async function moveSome(tx: Transaction<InventoryTables>, moves: readonly StockMove[], nowMs: number): Promise<void> {
-  const skus = moves.map(({ sku }) => sku);
-  const moved = (column: "available" | "held" | "sold") => {
-    const changes = moves.filter((move) => (move[column] ?? 0) !== 0);
-    const cases = changes.map((move) => sql`when ${move.sku} then ${BigInt(move[column] ?? 0)}`);
-    return changes.length === 0
-      ? sql<bigint>`${sql.ref(column)}`
-      : sql<bigint>`${sql.ref(column)} + case sku ${sql.join(cases, sql` `)} else 0 end`;
-  };
-  const { numUpdatedRows } = await tx
+/** Moves levels, and keeps in `locked` what they are then. */
+async function moveSome(
+  tx: Transaction<InventoryTables>,
+  locked: Map<string, StockLevel>,
+  moves: readonly StockMove[],
+  nowMs: number,
+): Promise<void> {
+  const levels = moves.map((move) => {
+    const level = locked.get(move.sku);
+    if (level === undefined) throw new Error(`there is no stock of ${move.sku} that is locked`);
+    return moved(level, move);
+  });
+  const levelsOf = (figure: (level: StockLevel) => number | bigint) =>
+    sql<never>`case sku ${sql.join(
+      levels.map((level) => sql`when ${level.sku} then ${figure(level)}`),
+      sql` `,
+    )} end`;
+  await tx
     .updateTable("products")
     .set({
-      available: moved("available"),
-      held: moved("held"),
-      sold: moved("sold"),
-      stock_version: sql<number>`stock_version + 1`,
+      available: levelsOf(({ available }) => BigInt(available)),
+      held: levelsOf(({ held }) => BigInt(held)),
+      sold: levelsOf(({ sold }) => BigInt(sold)),
+      stock_version: levelsOf(({ version }) => version),
     })
-    .where("sku", "in", skus)
-    .executeTakeFirstOrThrow();
-  if (numUpdatedRows !== BigInt(skus.length)) throw new Error(`there is no stock of some of ${skus} to move`);
-  const levels = await tx
-    .selectFrom("products")
-    .select(["sku", "available", "held", "sold", "stock_version"])
-    .where("sku", "in", skus)
+    .where(
+      "sku",
+      "in",
+      levels.map(({ sku }) => sku),
+    )
     .execute();
   await appendEvents(
     tx,
     levels.map((level) => stockEvent(level, nowMs)),
   );
+  for (const level of levels) locked.set(level.sku, level);
+}
+
+function moved({ sku, available, held, sold, version }: StockLevel, move: StockMove): StockLevel {
+  return {
+    sku,
+    available: available + (move.available ?? 0),
+    held: held + (move.held ?? 0),
+    sold: sold + (move.sold ?? 0),
+    version: version + 1,
+  };
 }
 
 async function readReservations(
@@ -209,6 +224,7 @@ async function readReservations(
     .orderBy("id")
     .$if(forUpdate, (query) => query.forUpdate())
     .execute();
+  if (reservations.length === 0) return [];
   // Lines are written once, with their reservation, so they need no lock of their own.
   const lines = await db
     .selectFrom("reservation_lines")

@@ -44,7 +44,6 @@ export function createBatchedStockHolds(
       });
     },
     maxItems: maxBatch,
-    maxInFlight: 2,
   });
   return { ...stockHolds(client, (request) => batcher.submit(request)), close: () => batcher.close() };
 }

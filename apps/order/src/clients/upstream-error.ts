@@ -14,8 +14,8 @@ const productsBusy = (cause: AppError): AppError =>
 
 /**
  * What a caller of the order service learns when a service behind it fails in a way that says nothing about the order:
- * UNAVAILABLE when waiting may help, or RESOURCE_EXHAUSTED where that is for one product only; else the failure as an unexpected one. The end of the caller's own call is passed
- * on as it is.
+ * UNAVAILABLE when waiting may help, or RESOURCE_EXHAUSTED where that is for one product only; else the failure as an
+ * unexpected one. The end of the caller's own call is passed on as it is.
  */
 export function upstreamError(service: "user" | "inventory", error: unknown): unknown {
   if (!(error instanceof AppError)) return error;

@@ -45,7 +45,6 @@ export function createBatchedUserDirectory(
       }
     },
     maxItems: maxBatch,
-    maxInFlight: 2,
   });
   return { isActive: (userId) => batcher.submit(userId), close: () => batcher.close() };
 }

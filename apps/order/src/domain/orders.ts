@@ -1,4 +1,4 @@
-import type { Clock } from "@shoal/kernel";
+import { type Clock, crashPoint } from "@shoal/kernel";
 import {
   asPlaced,
   fingerprintOf,
@@ -61,13 +61,17 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
 
   /** Ends a placed order as its hold has ended; answers it as it is then, whoever ended it. */
   const settle = async (id: string, intent: Intent | undefined, holdEnd: HoldEnd): Promise<Order> => {
+    crashPoint("after-hold-end");
     await store.end(id, statusAfter(intent, holdEnd), clock.now());
     return await get(id);
   };
 
   /** Begins a change of a placed order; answers the order instead when it has ended. */
   const begin = async (id: string, intent: Intent, paymentReference?: string): Promise<Order | undefined> => {
-    if (await store.begin(id, intent, paymentReference, clock.now() + abandonedAfterMs)) return undefined;
+    if (await store.begin(id, intent, paymentReference, clock.now() + abandonedAfterMs)) {
+      crashPoint("after-intent");
+      return undefined;
+    }
     const order = await get(id);
     if (order.status === "placed") throw orderBusy(id);
     return order;
@@ -89,6 +93,7 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
     if (!active) throw userInactive(userId);
 
     const { isHeld, ...held } = await stock.hold(id, lines, holdMs);
+    crashPoint("after-hold");
     if (isHeld) {
       const now = clock.now();
       const order: Order = {
@@ -126,16 +131,17 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
      */
     place: async (userId: string, idempotencyKey: string, lines: readonly RequestedLine[]): Promise<Order> => {
       const id = orderIdOf(userId, idempotencyKey);
-      const first = await store.findFirst(id);
-      if (first !== undefined) return again(id, lines, first);
       try {
         return await placeFirst(id, userId, lines);
       } catch (error) {
-        if (!isFinal(error)) throw error;
-        if (await store.refuse({ id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() })) throw error;
-        const other = await store.findFirst(id);
-        if (other === undefined) throw error;
-        return again(id, lines, other);
+        const refusal = isFinal(error) && { id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() };
+        // What was answered before does not depend on who can be asked now. A refusal is told only when that is known.
+        let first = await store.findFirst(id).catch((unknown) => {
+          throw refusal ? unknown : error;
+        });
+        if (first === undefined && refusal && !(await store.refuse(refusal))) first = await store.findFirst(id);
+        if (first === undefined) throw error;
+        return again(id, lines, first);
       }
     },
 
@@ -174,6 +180,7 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
         const { id, intent } = order;
         try {
           const holdEnd = intent === "confirm" ? await stock.confirm(id) : await stock.release(id);
+          crashPoint("mid-settle");
           const { status } = await settle(id, intent, holdEnd);
           if (status !== "placed") report[status] += 1;
         } catch (error) {

@@ -34,7 +34,6 @@ export function batched<S extends AnswerStore>(
       return ids.map((id) => ({ value: found.get(id) }));
     },
     maxItems: maxBatch,
-    maxInFlight: 2,
   });
   const writer = new Batcher<FirstAnswer, boolean>({
     run: splitFailedBatches(async (answers) => {

@@ -8,7 +8,8 @@ import { sql } from "kysely";
 import type { Order } from "../domain/order.ts";
 import { batched } from "./batched-order-store.ts";
 import { migrations } from "./migrations.ts";
-import { createSqlOrderStore, type OrderTables } from "./sql-order-store.ts";
+import { createSqlOrderStore } from "./sql-order-store.ts";
+import type { OrderTables } from "./tables.ts";
 
 const orders = 600;
 const callers = 30;

@@ -4,7 +4,8 @@ import type { StorageEngine } from "@shoal/testkit";
 import type { OrderStore } from "../domain/ports.ts";
 import { batched, unbatched } from "./batched-order-store.ts";
 import { migrations } from "./migrations.ts";
-import { createSqlOrderStore, type OrderTables } from "./sql-order-store.ts";
+import { createSqlOrderStore } from "./sql-order-store.ts";
+import type { OrderTables } from "./tables.ts";
 
 /** An empty store on an engine, for as long as the test, and what it has published so far: `<order id> <status>`. */
 export async function openTestStore(

@@ -1,7 +1,7 @@
 import type { OutboxEvent, OutboxFeed } from "@shoal/storage";
 import type { Order, OrderStatus } from "../domain/order.ts";
 import type { OrderChanges } from "../domain/ports.ts";
-import type { OrderTables } from "./sql-order-store.ts";
+import type { OrderTables } from "./tables.ts";
 
 const topic = "order";
 

@@ -1,12 +1,12 @@
+import { crashPoint } from "@shoal/kernel";
 import {
   appendEvents,
   type Database,
   findRecords,
   type IdempotencyRecord,
-  type IdempotencyTables,
   insertRecords,
+  insertRows,
   isUniqueViolation,
-  type OutboxTables,
   pruneRecords,
 } from "@shoal/storage";
 import { type Kysely, type Selectable, sql } from "kysely";
@@ -14,30 +14,7 @@ import { fingerprintOf, type Intent, type Order, type OrderStatus } from "../dom
 import type { FirstAnswer, OrderStore } from "../domain/ports.ts";
 import { orderEvent } from "./order-events.ts";
 import { errorFromText, errorToText } from "./refusals.ts";
-
-/** The tables of the order service. */
-export interface OrderTables extends OutboxTables, IdempotencyTables {
-  orders: {
-    id: string;
-    user_id: string;
-    status: string;
-    intent: string | null;
-    payment_reference: string | null;
-    total_minor_units: bigint;
-    currency: string;
-    expires_at_ms: bigint;
-    settle_at_ms: bigint;
-    created_at_ms: bigint;
-    updated_at_ms: bigint;
-  };
-  order_lines: {
-    order_id: string;
-    position: number;
-    sku: string;
-    quantity: number;
-    unit_price_minor_units: bigint;
-  };
-}
+import type { OrderTables } from "./tables.ts";
 
 /** The part of {@link OrderStore} that answers requests, for many at once: see `batched-order-store.ts`. */
 export interface AnswerStore {
@@ -83,8 +60,9 @@ export function createSqlOrderStore(
           await insertRecords(tx, answers.map(toRecord));
           const orders = answers.flatMap((answer) => ("order" in answer ? [answer.order] : []));
           if (orders.length === 0) return;
-          await tx.insertInto("orders").values(orders.map(toRow)).execute();
-          await tx.insertInto("order_lines").values(orders.flatMap(toLineRows)).execute();
+          await insertRows(tx, "orders", orders.map(toRow));
+          crashPoint("mid-answers");
+          await insertRows(tx, "order_lines", orders.flatMap(toLineRows));
           await appendEvents(
             tx,
             orders.map((order) => orderEvent(order, order.createdAtMs)),

@@ -1,6 +1,6 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Metadata, type status } from "@grpc/grpc-js";
-import { AppError, type Identity } from "@shoal/kernel";
+import { AppError, crashPoint, type Identity } from "@shoal/kernel";
 import type { LivePolicy } from "../live-policies.ts";
 import { requireSendable } from "../metadata.ts";
 import type { ContextKey } from "../middleware.ts";
@@ -69,7 +69,8 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
     this.deadline = stream.deadline;
     // Every call ends at last; what ended it is made up only for one that was still at work.
     stream.onEnded = (reason) => {
-      if (!this.#finished) this.abort(reason ?? callEnded(this));
+      if (this.#finished) crashPoint("after-reply");
+      else this.abort(reason ?? callEnded(this));
     };
   }
 
@@ -139,6 +140,7 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
    * trailers that cannot be sent; they are given up then, and it may be called again.
    */
   end({ code, details, metadata }: PartialStatus): void {
+    crashPoint("before-reply");
     this.sendSetHeaders();
     const trailers = this.#responseTrailers;
     this.#responseTrailers = undefined;

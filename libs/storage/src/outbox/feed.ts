@@ -125,6 +125,8 @@ export class OutboxFeed<S extends OutboxTables> {
   }
 
   async #page(after: bigint): Promise<readonly PublishedEvent[]> {
+    // Published before this look, so it finds them, unless they are deleted.
+    const last = this.#last ?? after;
     const rows = await outboxOf(this.#database.db)
       .selectFrom("outbox")
       .selectAll()
@@ -140,7 +142,7 @@ export class OutboxFeed<S extends OutboxTables> {
       atMs: Number(row.at_ms),
       seq: row.seq as bigint,
     }));
-    const first = events[0]?.seq ?? (await this.position()) + 1n;
+    const first = events[0]?.seq ?? last + 1n;
     if (first > after + 1n) throw eventsPruned(after, first);
     return events;
   }

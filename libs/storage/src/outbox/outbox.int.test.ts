@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { isAppError } from "@shoal/kernel";
 import { type StorageEngine, storageEngines, until } from "@shoal/testkit";
+import type { KyselyPlugin } from "kysely";
 import { type Database, openDatabase } from "../database.ts";
 import { isUniqueViolation } from "../errors.ts";
 import { migrate } from "../migrations.ts";
@@ -231,6 +232,33 @@ for (const engine of storageEngines) {
     assert.deepEqual(await database.transaction((tx) => acceptEvents(tx, "other", ["e2", "e3"], 3_000)), []);
   });
 }
+
+for (const engine of storageEngines)
+  test(`${engine.name} takes nothing for pruned that is published while a reader looks`, engine.options, async (t) => {
+    const database = await open(t, engine);
+    let published = 0;
+    /** Publishes an event between a look that has found nothing and what the feed does next. */
+    const publishAfterLook: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => {
+        if (result.rows.length === 0 && published < 3) {
+          published += 1;
+          await append(database, event(`e${published}`, 1));
+          await publishEvents(database);
+        }
+        return result;
+      },
+    };
+    const errors: unknown[] = [];
+    const onError = (error: unknown) => errors.push(error);
+    const feed = openFeed(t, { ...database, db: database.db.withPlugin(publishAfterLook) }, { onError });
+    const { names, done, stop } = collect(t, feed, 0n);
+    await until("all events", () => names().length === 3);
+    stop();
+    await done;
+    assert.deepEqual(names(), ["e11", "e21", "e31"]);
+    assert.deepEqual(errors, []);
+  });
 
 for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
   test(

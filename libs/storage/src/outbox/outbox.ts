@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ColumnTypes } from "../column-types.ts";
+import { insertRows } from "../insert-rows.ts";
 
 /** A change of one thing, told after it is committed. */
 export interface OutboxEvent {
@@ -72,7 +73,6 @@ export async function appendEvents<S extends OutboxTables>(
   tx: Transaction<S>,
   events: readonly OutboxEvent[],
 ): Promise<void> {
-  if (events.length === 0) return;
   const rows = events.map(({ topic, key, version, payload, atMs }) => ({
     topic,
     event_key: key,
@@ -81,7 +81,7 @@ export async function appendEvents<S extends OutboxTables>(
     at_ms: BigInt(atMs),
     seq: null,
   }));
-  await outboxOf(tx).insertInto("outbox").values(rows).execute();
+  await insertRows(outboxOf(tx), "outbox", rows);
 }
 
 /** The outbox among the tables of a service. */

@@ -1,6 +1,6 @@
-import { requireInteger } from "@shoal/kernel";
-import { sql } from "kysely";
+import { crashPoint, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
+import { insertRows } from "../insert-rows.ts";
 import { type OutboxTables, outboxOf } from "./outbox.ts";
 
 /** How events are published. */
@@ -25,11 +25,7 @@ export async function publishEvents<S extends OutboxTables>(
 ): Promise<number> {
   const { limit } = { ...defaultPublishOptions, ...options };
   requireInteger("limit", limit, 1, 10_000);
-  const db = outboxOf(database.db);
   const isMysql = database.engine === "mysql";
-  // Without a lock: mostly there is nothing, and what comes later is found later.
-  const first = await db.selectFrom("outbox").select("seq").where("seq", "is", null).limit(1).executeTakeFirst();
-  if (first === undefined) return 0;
   return await database.transaction(async (transaction) => {
     const tx = outboxOf(transaction);
     const { next_seq } = await tx
@@ -54,20 +50,28 @@ export async function publishEvents<S extends OutboxTables>(
     events = versionsInOrder(events);
     // The rows exist: this sets their places, in one statement.
     const rows = events.map((event, index) => ({ ...event, payload: "", at_ms: 0n, seq: next_seq + BigInt(index) }));
-    const insert = tx.insertInto("outbox").values(rows);
-    await (isMysql
-      ? insert.onDuplicateKeyUpdate({ seq: sql`values(seq)` })
-      : insert.onConflict((conflict) =>
-          conflict.columns(["topic", "event_key", "version"]).doUpdateSet({ seq: sql`excluded.seq` }),
-        )
-    ).execute();
+    await insertRows(
+      tx,
+      "outbox",
+      rows,
+      isMysql
+        ? "on duplicate key update seq = values(seq)"
+        : "on conflict (topic, event_key, version) do update set seq = excluded.seq",
+    );
     await tx
       .updateTable("outbox_position")
       .set({ next_seq: next_seq + BigInt(events.length) })
       .where("id", "=", 1)
       .execute();
+    crashPoint("before-publish");
     return events.length;
   });
+}
+
+/** Whether there is something to publish. Cheaper than to try, where mostly there is nothing: it locks nothing. */
+export async function hasUnpublishedEvents<S extends OutboxTables>(database: Database<S>): Promise<boolean> {
+  const unpublished = outboxOf(database.db).selectFrom("outbox").select("seq").where("seq", "is", null).limit(1);
+  return (await unpublished.executeTakeFirst()) !== undefined;
 }
 
 /** Each in its place, but those of one key in the order of their versions in the places that they have together. */

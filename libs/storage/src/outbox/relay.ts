@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { maxDelayMs, requireInteger } from "@shoal/kernel";
+import { crashPoint, maxDelayMs, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
 import type { OutboxTables } from "./outbox.ts";
-import { pruneEvents, publishEvents } from "./publish.ts";
+import { defaultPublishOptions, hasUnpublishedEvents, pruneEvents, publishEvents } from "./publish.ts";
 
 /** How an {@link OutboxRelay} works. Times are in milliseconds. */
 export interface OutboxRelayOptions {
-  /** How long events gather, after the first of which it is told, until they are published together, 0 to 10,000. */
+  /** How long after it has published events, 0 to 10,000, those that are committed meanwhile gather, to go together. */
   readonly lingerMs: number;
   /** How often it looks for what it was not told of, such as what an instance that crashed has left, 10 to 3,600,000. */
   readonly intervalMs: number;
@@ -18,9 +18,9 @@ export interface OutboxRelayOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/** Gathers for 10 ms, looks every second, keeps events for a day. */
+/** What comes alone is published at once, else every 50 ms; it looks every second, and keeps events for a day. */
 export const defaultOutboxRelayOptions: OutboxRelayOptions = Object.freeze({
-  lingerMs: 10,
+  lingerMs: 50,
   intervalMs: 1_000,
   keepMs: 24 * 60 * 60_000,
 });
@@ -67,13 +67,19 @@ export class OutboxRelay<S extends OutboxTables> {
     const { lingerMs, intervalMs, onPublished, onError } = this.#options;
     const { signal } = this.#stopped;
     let pruneAt = performance.now() + pruneEveryMs;
+    let isNudged = false;
     while (!signal.aborted) {
       try {
-        const count = await publishEvents(this.#database);
-        if (count > 0) onPublished?.(count);
+        const isDue: boolean = isNudged || (await hasUnpublishedEvents(this.#database));
+        const count: number = isDue ? await publishEvents(this.#database) : 0;
+        if (count > 0) {
+          crashPoint("after-publish");
+          onPublished?.(count);
+          await pause(lingerMs, signal);
+        }
         if (performance.now() >= pruneAt && (await this.#prune()) < pruneLimit)
           pruneAt = performance.now() + pruneEveryMs;
-        await this.#pause(count > 0 ? lingerMs : intervalMs, lingerMs);
+        isNudged = count === defaultPublishOptions.limit || (await this.#untilNudged(intervalMs));
       } catch (error) {
         if (!signal.aborted) onError?.(error);
         await pause(intervalMs, signal);
@@ -85,17 +91,14 @@ export class OutboxRelay<S extends OutboxTables> {
     return pruneEvents(this.#database, { beforeMs: Date.now() - this.#options.keepMs, limit: pruneLimit });
   }
 
-  /** Until it is nudged and what comes with that has gathered, and `ms` at the most. */
-  async #pause(ms: number, lingerMs: number): Promise<void> {
-    const { signal } = this.#stopped;
-    const paused = new AbortController();
-    const nudge = this.#nudged.promise.then(() => true);
-    const isNudged = await Promise.race([nudge, pause(ms, AbortSignal.any([signal, paused.signal])).then(() => false)]);
-    paused.abort();
-    if (isNudged) {
-      this.#nudged = Promise.withResolvers<void>();
-      await pause(lingerMs, signal);
-    }
+  /** Waits until it is nudged, or has been since the last time, or `ms` are over; answers whether it was nudged. */
+  async #untilNudged(ms: number): Promise<boolean> {
+    const over = new AbortController();
+    const late = pause(ms, AbortSignal.any([this.#stopped.signal, over.signal])).then(() => false);
+    const isNudged = await Promise.race([this.#nudged.promise.then(() => true), late]);
+    over.abort();
+    if (isNudged) this.#nudged = Promise.withResolvers<void>();
+    return isNudged;
   }
 }
 

@@ -4,18 +4,14 @@ import { sql } from "kysely";
 import { serviceNames } from "./start-services.ts";
 
 /**
- * Starts a private MariaDB or MySQL whose commits are on the disk before they count, and answers root's URL. It ends with
- * `stack`. Throws an `Error` that says `instead` where none is installed.
+ * Starts a private MariaDB or MySQL whose commits are on the disk, and in its binary log, before they count; answers root's
+ * URL. It ends with `stack`. Throws an `Error` that says `instead` where none is installed.
  */
 export async function startDurableServer(stack: AsyncDisposableStack, instead: string): Promise<string> {
   const binary = findDatabaseServerBinary();
   if (binary === undefined) throw new Error(`${instead}, or install MariaDB`);
-  const server = await startDatabaseServer(binary);
+  const server = await startDatabaseServer(binary, { durable: true });
   stack.defer(() => server.stop());
-  const root = openDatabase(inDatabase(server.url, "mysql"));
-  await sql`set global innodb_flush_log_at_trx_commit = 1`.execute(root.db);
-  await sql`set global sync_binlog = 1`.execute(root.db);
-  await root.close();
   return server.url;
 }
 

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { needsDatabaseServer } from "@shoal/testkit";
+import { findDatabaseServerBinary } from "@shoal/testkit/database-server-process";
+import { planEveryPointOnce } from "./plan.ts";
+import { runCrashes } from "./run.ts";
+
+const options =
+  findDatabaseServerBinary() === undefined ? { skip: "no server that may be killed" } : needsDatabaseServer();
+
+test(
+  "nothing that was acknowledged is lost when each service crashes at each of its points, and the database too",
+  options,
+  async (t) => {
+    const plan = planEveryPointOnce(1);
+    const progress = (doing: string) => t.diagnostic(doing);
+    const { crashes, orders, violations } = await runCrashes({
+      plan,
+      seed: 1,
+      database: undefined,
+      signal: t.signal,
+      progress,
+    });
+    assert.deepEqual(violations, []);
+    assert.equal(crashes.all.length, plan.length);
+    assert.ok(orders > plan.length, "orders were placed all the time");
+  },
+);

@@ -1,0 +1,2 @@
+export { type CheckOptions, checkInvariants } from "./check.ts";
+export type { Finding } from "./finding.ts";
