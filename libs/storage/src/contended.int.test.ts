@@ -104,6 +104,12 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL")) {
     },
   );
 
+  test(`${engine.name}: who says nothing more for two minutes loses its locks`, engine.options, async (t) => {
+    const { database } = await open(t, engine);
+    const { rows } = await sql<{ seconds: bigint }>`select @@session.wait_timeout as seconds`.execute(database.db);
+    assert.deepEqual(rows, [{ seconds: 120n }]);
+  });
+
   test(
     `${engine.name}: work that an operator stops is told as such, and its connection goes on`,
     engine.options,

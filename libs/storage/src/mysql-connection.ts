@@ -11,13 +11,14 @@ const quitTimeoutMs = 1_000;
 /**
  * What every connection is set to, whatever the server's own settings are. READ COMMITTED: our writes are conditional
  * or lock their rows by key, and need no gap locks, which would make unrelated inserts deadlock. A lock is
- * waited for for a second, so that few connections wait for what somebody holds for long. The isolation level
+ * waited for for a second, so that few connections wait for what somebody holds for long; and a session that says nothing for two
+ * minutes is ended, lest a process that hangs, or is cut off, keep its locks for the server's eight hours. The isolation level
  * has a statement of its own because its variable has another name on MariaDB 10.
  */
 const sessionStatements = [
   "set session transaction isolation level read committed",
   "set session sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', " +
-    "time_zone = '+00:00', innodb_lock_wait_timeout = 1",
+    "time_zone = '+00:00', innodb_lock_wait_timeout = 1, wait_timeout = 120",
 ];
 
 /**
