@@ -76,6 +76,7 @@ export async function simulate({ seed, trace, plants = {} }: SimulationOptions):
   }
 }
 
+/** One run: all its nodes, clients and databases. */
 class World {
   readonly #seed: number;
   readonly #draw: Draw;
