@@ -34,13 +34,10 @@ while (done < seeds && failing < maxFailing) {
 }
 if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
 const seconds = ((performance.now() - began) / 1_000).toFixed(1);
-const { events, orders, confirmed } = totals;
-const [inWordsDone, inWordsEvents, inWordsOrders, inWordsConfirmed] = [done, events, orders, confirmed].map((n) =>
-  n.toLocaleString("en"),
-);
+const inDigits = (count: number) => count.toLocaleString("en");
 console.log(
-  `${inWordsDone} seeds, ${failing} with violations, in ${seconds} s: ${inWordsEvents} events, ` +
-    `${inWordsOrders} orders, ${inWordsConfirmed} of them confirmed`,
+  `${inDigits(done)} seeds, ${failing} with violations, in ${seconds} s: ${inDigits(totals.events)} events, ` +
+    `${inDigits(totals.orders)} orders, ${inDigits(totals.confirmed)} of them confirmed`,
 );
 process.exitCode = failing === 0 ? 0 : 1;
 

@@ -21,7 +21,8 @@ const faults: readonly (readonly [fault: string, plants: Plants, finds: RegExp])
   [
     "stock that is read without a lock",
     { inventoryOptions: { locksProducts: false, checksLevels: false } },
-    /^I1: . has available/,
+    // Where there are events, their versions are another line of defence.
+    /^I1: . has available|outbox has stock/,
   ],
   [
     "holds that are ended as they were before they were locked",
@@ -29,7 +30,7 @@ const faults: readonly (readonly [fault: string, plants: Plants, finds: RegExp])
     /^I[15]:|would fall below 0/,
   ],
   [
-    "a sweeper that does not look again at what it has found",
+    "a sweeper that does not look again at what it has found before",
     {
       inventory: (store) => {
         let overdue: readonly string[] = [];
@@ -42,7 +43,7 @@ const faults: readonly (readonly [fault: string, plants: Plants, finds: RegExp])
         return {
           ...lying(store),
           findOverdue: async (nowMs, limit) => {
-            overdue = await store.findOverdue(nowMs, limit);
+            overdue = [...new Set([...overdue, ...(await store.findOverdue(nowMs, limit))])];
             return overdue;
           },
         };

@@ -37,6 +37,9 @@ const laterMs = 3 * 24 * 60 * 60_000;
 /** How much longer jobs rest when there are no faults any more: they have little to do then. */
 const slowerAtRest = 4;
 
+/** How long a transaction waits for a lock, in milliseconds, as on MySQL. */
+const lockWaitMs = 1_000;
+
 /** How a run is made. */
 export interface SimulationOptions {
   /** What all that is left to chance is drawn from: a whole number of 32 bits. */
@@ -73,6 +76,7 @@ export async function simulate({ seed, trace, plants = {} }: SimulationOptions):
   }
 }
 
+/** One run: all its nodes, clients and databases. */
 class World {
   readonly #seed: number;
   readonly #draw: Draw;
@@ -102,6 +106,8 @@ class World {
     this.#history = new History(this.#report);
     this.#orders = new OrderDatabase(this.#conditions.isolation);
     this.#inventory = new InventoryDatabase(this.#conditions.isolation);
+    for (const database of [this.#orders, this.#inventory])
+      database.afterLockWait = (run) => this.#scheduler.after(lockWaitMs, "a lock was waited for in vain", run);
   }
 
   get result(): SimulationResult {

@@ -3,7 +3,7 @@ import { type TestContext, test } from "node:test";
 import { isAppError } from "@shoal/kernel";
 import { storageEngines } from "@shoal/testkit";
 import { openTestStore } from "../store/open-test-store.contract.ts";
-import { fingerprintOf, type HoldEnd, userInactive } from "./order.ts";
+import { fingerprintOf, type HoldEnd, idempotencyKeyReused, userInactive } from "./order.ts";
 import { createOrders, type SettleReport } from "./orders.ts";
 import type { StockHolds } from "./ports.ts";
 
@@ -155,6 +155,20 @@ for (const engine of storageEngines) {
     store.findFirst = findFirst;
     assert.equal(await store.forgetAnswers(Number.MAX_SAFE_INTEGER, 10), 1);
     assert.deepEqual(await orders.place("ada", "k", lines), order);
+  });
+
+  it("a request is told that its key is another's only when it is known that it has had no answer", async (parts) => {
+    const { orders, store, users, inventory } = parts;
+    await fails(orders.place("gone", "k", lines), "USER_INACTIVE");
+    users.set("gone", true);
+    // Of other lines under the same key, that came first and were never answered.
+    inventory.stock.hold = (id) => Promise.reject(idempotencyKeyReused(id));
+    const { findFirst } = store;
+    store.findFirst = () => Promise.reject(new Error("connection lost"));
+    await assert.rejects(orders.place("gone", "k", lines), /connection lost/);
+    store.findFirst = findFirst;
+    await fails(orders.place("gone", "k", lines), "USER_INACTIVE");
+    await fails(orders.place("ada", "k", lines), "IDEMPOTENCY_KEY_REUSED");
   });
 
   it("stock that is held when the same request has been refused meanwhile is given back", async (parts) => {

@@ -1,4 +1,4 @@
-import { type Clock, crashPoint } from "@shoal/kernel";
+import { type Clock, crashPoint, isAppError } from "@shoal/kernel";
 import {
   asPlaced,
   fingerprintOf,
@@ -135,9 +135,10 @@ export function createOrders({ store, users, stock, clock, holdMs }: OrdersParts
         return await placeFirst(id, userId, lines);
       } catch (error) {
         const refusal = isFinal(error) && { id, fingerprint: fingerprintOf(lines), error, atMs: clock.now() };
-        // What was answered before does not depend on who can be asked now. A refusal is told only when that is known.
+        // What was answered before does not depend on who can be asked now. What ends the matter for the caller, a refusal or
+        // that the key is another's, is told only when that is known.
         let first = await store.findFirst(id).catch((unknown) => {
-          throw refusal ? unknown : error;
+          throw refusal || isAppError(error, "IDEMPOTENCY_KEY_REUSED") ? unknown : error;
         });
         if (first === undefined && refusal && !(await store.refuse(refusal))) first = await store.findFirst(id);
         if (first === undefined) throw error;

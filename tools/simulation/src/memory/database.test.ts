@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DuplicateKeyError, type Isolation, MemoryDatabase } from "./database.ts";
-import { DeadlockError } from "./row-locks.ts";
+import { DeadlockError, LockWaitError } from "./row-locks.ts";
 import { Table } from "./table.ts";
 
 /** A database with one table that has the rows A and B, both 0. */
@@ -126,4 +126,23 @@ test("what is committed is told, with what was there before", async () => {
     { table: "numbers", key: "A", before: 0, after: 1 },
     { table: "numbers", key: "B", before: 0, after: undefined },
   ]);
+});
+
+test("who has waited long enough for a lock is told, and does not get it later", async () => {
+  const { database, table } = await open();
+  const tooLong: (() => void)[] = [];
+  database.afterLockWait = (run) => {
+    tooLong.push(run);
+    return () => {};
+  };
+  const [first, second, third] = [database.begin(), database.begin(), database.begin()];
+  await first.lock(table, ["A"]);
+  const waiting = second.lock(table, ["A"]);
+  const next = third.lock(table, ["A"]);
+  tooLong[0]?.();
+  await assert.rejects(waiting, LockWaitError);
+  assert.deepEqual(second.taken(table, ["A", "B"]), ["A"]);
+  first.commit();
+  assert.deepEqual(await next, [0]);
+  second.rollBack();
 });

@@ -1,4 +1,4 @@
-import { RowLocks } from "./row-locks.ts";
+import { type AfterLockWait, RowLocks } from "./row-locks.ts";
 import type { RowChange, Table } from "./table.ts";
 
 /**
@@ -25,6 +25,11 @@ export class MemoryDatabase {
 
   constructor(isolation: Isolation) {
     this.isolation = isolation;
+  }
+
+  /** How long a transaction waits for a lock. Default: for ever. */
+  set afterLockWait(afterLockWait: AfterLockWait) {
+    this.#locks.afterLockWait = afterLockWait;
   }
 
   /** A transaction, which the caller commits or rolls back. */
@@ -68,7 +73,12 @@ export class MemoryTransaction {
     return this.find(table, [...table.keys(this)].sort()).filter(isWanted);
   }
 
-  /** The rows that exist of `keys`, locked, by key. Throws a `DeadlockError`. */
+  /** Those of `keys` that somebody else has locked. */
+  taken<R>(table: Table<R>, keys: Iterable<string>): string[] {
+    return [...keys].filter((key) => this.#locks.isTaken(this, `${table.name} ${key}`));
+  }
+
+  /** The rows that exist of `keys`, locked, by key. Throws a `DeadlockError` or a `LockWaitError`, as all do that lock. */
   async lock<R>(table: Table<R>, keys: Iterable<string>): Promise<R[]> {
     const rows: R[] = [];
     for (const key of [...new Set(keys)].sort()) {

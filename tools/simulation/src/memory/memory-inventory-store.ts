@@ -2,12 +2,13 @@ import {
   CollisionError,
   type InventoryStore,
   type InventoryTransaction,
+  ProductsBusyError,
   type StockedProduct,
 } from "@shoal/inventory/domain/inventory-store";
 import { isFence, type Reservation } from "@shoal/inventory/domain/reservation";
 import type { Adjustment, StockLevel, StockMove } from "@shoal/inventory/domain/stock";
 import { stockEvent } from "@shoal/inventory/store/rows";
-import type { Clock } from "@shoal/kernel";
+import { type Clock, isAppError } from "@shoal/kernel";
 import { DuplicateKeyError, MemoryDatabase } from "./database.ts";
 import { MemoryOutbox } from "./outbox.ts";
 import type { Session, SessionTransaction } from "./session.ts";
@@ -76,7 +77,16 @@ export function createMemoryInventoryStore(
       return past.length;
     },
 
-    transaction: (work) => session.transaction((tx) => work(createTransaction(tx, database, clock, options))),
+    transaction: async (work) => {
+      const wanted = new Set<string>();
+      try {
+        return await session.transaction((tx) => work(createTransaction(tx, database, clock, options, wanted)));
+      } catch (error) {
+        if (!isAppError(error, "DATABASE_CONTENDED") || wanted.size === 0) throw error;
+        const busy = await session.statement("find locked products", (tx) => tx.taken(products, wanted));
+        throw busy.length > 0 ? new ProductsBusyError(busy, error) : error;
+      }
+    },
   };
 }
 
@@ -85,6 +95,7 @@ function createTransaction(
   { products, adjustments, reservations, outbox }: InventoryDatabase,
   clock: Clock,
   { checksLevels = true, locksProducts = true }: MemoryInventoryOptions,
+  wanted: Set<string>,
 ): InventoryTransaction {
   const insert = <R>(what: string, table: Table<R>, rows: readonly R[], keyOf: (row: R) => string): Promise<void> =>
     rows.length === 0
@@ -113,6 +124,7 @@ function createTransaction(
   return {
     lock: async (skus) => {
       if (skus.length === 0) return new Map();
+      for (const sku of skus) wanted.add(sku);
       const rows = await tx.statement(`lock ${skus.join(" ")}`, (open) =>
         locksProducts ? open.lock(products, skus) : open.find(products, skus),
       );

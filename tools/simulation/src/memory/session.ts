@@ -1,6 +1,6 @@
 import { AppError } from "@shoal/kernel";
 import type { MemoryDatabase, MemoryTransaction } from "./database.ts";
-import { DeadlockError } from "./row-locks.ts";
+import { DeadlockError, LockWaitError } from "./row-locks.ts";
 
 /** How often a transaction is run that meets a deadlock. */
 const maxAttempts = 5;
@@ -48,13 +48,13 @@ export class Session {
         return result;
       } catch (error) {
         tx.rollBack();
-        throw error;
+        throw error instanceof LockWaitError ? contended(error) : error;
       }
     });
   }
 
   /**
-   * Runs `work` in one transaction, anew after a deadlock, as the real one does; whatever else it fails with, nothing of it is
+   * Runs `work` in one transaction, anew after a deadlock, as the real one does, and not after a lock that took too long; whatever else it fails with, nothing of it is
    * left. What the commit fails with says nothing of whether it is committed.
    */
   async transaction<T>(work: (tx: SessionTransaction) => Promise<T>): Promise<T> {
@@ -71,6 +71,7 @@ export class Session {
       } catch (error) {
         tx.rollBack();
         this.#line.ended(tx);
+        if (error instanceof LockWaitError) throw contended(error);
         if (!(error instanceof DeadlockError)) throw error;
         if (attempt === maxAttempts) throw contended(error);
       }
@@ -101,7 +102,7 @@ export class Session {
       if (fault === undefined) return { value };
     } catch (error) {
       // What a statement has locked and written before it failed goes with its transaction, which always ends then.
-      if (error instanceof DeadlockError) tx.rollBack();
+      if (error instanceof DeadlockError || error instanceof LockWaitError) tx.rollBack();
       if (fault === undefined) return { error };
     }
     tx.rollBack();
