@@ -65,11 +65,11 @@ async function openShop(
   signal.throwIfAborted();
   progress(`starting the services with ${size.title}`);
   const opened = await openSubject(stack, { name: `catalogue_${size.name}`, env }, database, profileDir);
-  const { shop, inventoryUrl } = opened;
-  if (inventoryUrl === undefined) throw new Error("the inventory's database is not known");
+  const { shop, kept } = opened;
+  if (kept === undefined) throw new Error("the inventory's database is not known");
   const more = Array.from({ length: size.products - shop.skus.length }, (_, n) => `SKU-${shop.skus.length + n}`);
   progress(`filling in ${size.title}`);
-  const figures = await fillCatalogue(inventoryUrl, more, piecesEach, signal);
+  const figures = await fillCatalogue(kept.inventory, more, piecesEach, signal);
   const script = "../orders/orders-client-process.ts";
   const callers = stack.use(startWorker<OrdersClientTasks>(script, size.name, profileDir));
   await callers.ask("connect", { ...shop, skus: [...shop.skus, ...more] });
