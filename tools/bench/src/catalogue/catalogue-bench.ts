@@ -4,6 +4,7 @@ import { openSubject, orderSubjects } from "../orders/order-subjects.ts";
 import { type CalledSubject, measureOrders } from "../orders/orders-bench.ts";
 import type { OrdersClientTasks } from "../orders/orders-client-process.ts";
 import { startWorker } from "../rpc/processes.ts";
+import { requireInvariants } from "../services/require-invariants.ts";
 import { rotated } from "../statistics.ts";
 import { type CatalogueResult, type CatalogueSize, catalogueSizes, reportCatalogue } from "./catalogue-report.ts";
 import { type CatalogueFigures, fillCatalogue } from "./fill-catalogue.ts";
@@ -52,6 +53,11 @@ export const catalogueBench: Bench = {
           const sample = await measureOrders(shop, { skus, callers: callersAtOnce }, settings);
           results.find((result) => result.size === shop.size && result.skus === skus)?.samples.push(sample);
         }
+    for (const { size, kept } of shops) {
+      if (kept === undefined) continue;
+      progress(`checking the databases of ${size.title}`);
+      await requireInvariants(kept);
+    }
     const undurable = new Set(shops.flatMap((shop) => shop.database?.undurable ?? []));
     return reportCatalogue(results, { rounds, seconds, callers: callersAtOnce, undurable: [...undurable] });
   },
