@@ -53,8 +53,8 @@ export function readArguments(args: readonly string[], env: NodeJS.ProcessEnv): 
   };
 }
 
-/** Where a service that the launcher starts in this environment keeps its state. */
-function databaseOf(service: string, env: NodeJS.ProcessEnv): string {
+/** The URL of the database in which a service that the launcher starts in this environment keeps its state. */
+export function databaseOf(service: "order" | "inventory", env: NodeJS.ProcessEnv): string {
   const home = resolve(env["SHOAL_HOME"] || join(repositoryRoot, ".shoal"));
   return env[`SHOAL_${service.toUpperCase()}_DATABASE_URL`] || `sqlite:${join(home, "data", `${service}.db`)}`;
 }

@@ -1,111 +1,117 @@
-import { sql } from "kysely";
-import { type Finding, Findings } from "./finding.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { type Findings, type InvariantName, maxExamples } from "./finding.ts";
+import type { IdTable } from "./id-table.ts";
+import type { Row, Snapshot } from "./snapshot.ts";
 
 /**
  * The time after which each change must have its event: older ones are deleted a day after they are published, from the first
  * place on. Places follow times, but for the moments that transactions take and by which clocks differ.
  */
-export async function eventsKeptSince(snapshot: Snapshot, nowMs: number): Promise<bigint> {
-  const [oldest] = await snapshot.rows(
-    sql<{ seq: bigint; at_ms: bigint }>`select seq, at_ms from outbox where seq is not null order by seq limit 1`,
-  );
-  if (oldest !== undefined) return oldest.seq === 1n ? oldest.at_ms - 1n : oldest.at_ms + 60_000n;
+export async function eventsKeptSince(snapshot: Snapshot, nowMs: number): Promise<number> {
+  const [oldest] = await snapshot.rows("select seq, at_ms from outbox where seq is not null order by seq limit 1");
   // Nothing is published: then those of today cannot have been deleted.
-  return BigInt(nowMs - 23 * 60 * 60_000);
+  if (oldest === undefined) return nowMs - 23 * 60 * 60_000;
+  const [seq, atMs] = oldest;
+  return seq === 1 ? Number(atMs) - 1 : Number(atMs) + 60_000;
 }
 
-/** Whether each order has told all that became of it, and nothing else. */
-export async function ordersToldTheirChanges(order: Snapshot, nowMs: number): Promise<Finding> {
-  const found = new Findings("orders-tell-changes", "each order has event 1, and 2 when it has ended, with its status");
-  await found.lookedAtAll(order, "orders", "outbox");
-  const { concat } = order;
-  const keptSince = await eventsKeptSince(order, nowMs);
-  const status = concat(sql`',"'`, sql`o.status`, sql`'"]'`);
-  const wrong = sql`
-    select o.id, o.status, case
-      when placed.version is null and o.created_at_ms > ${keptSince} then 'event 1 is missing'
-      when placed.version is not null and substr(placed.payload, -10) <> ',"placed"]' then 'event 1 does not say placed'
-      when o.status = 'placed' and ended.version is not null then 'there is an event 2'
-      when o.status <> 'placed' and ended.version is null and o.updated_at_ms > ${keptSince} then 'event 2 is missing'
-      when o.status <> 'placed' and ended.version is not null and substr(ended.payload, -length(${status})) <> ${status}
-        then 'event 2 has another status'
-      end as wrong
-    from orders o
-    left join outbox placed on placed.topic = 'order' and placed.event_key = o.id and placed.version = 1
-    left join outbox ended on ended.topic = 'order' and ended.event_key = o.id and ended.version = 2`;
-  await found.violatedBy(
-    order,
-    concat(sql`'order '`, sql`id`, sql`' is '`, sql`status`, sql`': '`, sql`wrong`),
-    sql`from (${wrong}) orders_told where wrong is not null`,
-  );
-  await found.violatedBy(
-    order,
-    concat(
-      sql`'event '`,
-      sql`e.version`,
-      sql`' of order '`,
-      sql`e.event_key`,
-      sql`case when o.id is null then ': there is no such order' else ' is none that an order has' end`,
-    ),
-    sql`from outbox e left join orders o on o.id = e.event_key
-      where e.topic = 'order' and (o.id is null or e.version not in (1, 2))`,
-  );
-  return found.finding;
+/**
+ * Reads the events of a topic, those of a key in the order of their places or of their versions, whichever the engine is quick
+ * with; on SQLite those without a place come last.
+ */
+export async function eachEvent(
+  snapshot: Snapshot,
+  topic: "order" | "stock",
+  columns: string,
+  onRow: (row: Row) => void,
+): Promise<void> {
+  const scan = { columns, mysqlOrder: "topic, event_key, version" };
+  const isTopic = `topic = '${topic}'`;
+  if (snapshot.engine === "mysql") return await snapshot.each({ ...scan, from: "outbox", where: isTopic }, onRow);
+  const from = "outbox indexed by outbox_sequence";
+  await snapshot.each({ ...scan, from, where: isTopic, sqliteOrder: "seq" }, onRow);
+  await snapshot.each({ ...scan, from: "outbox not indexed", where: `${isTopic} and seq is null` }, onRow);
 }
 
-/** Whether each SKU has told all changes of its levels since the first that is kept, and no others. */
-export async function stockToldItsChanges(inventory: Snapshot): Promise<Finding> {
-  const found = new Findings("stock-tells-changes", "the events of each SKU are all up to its version, without gaps");
-  await found.lookedAtAll(inventory, "products", "outbox");
-  const { concat } = inventory;
-  await found.violatedBy(
-    inventory,
-    concat(
-      sql`e.event_key`,
-      sql`': '`,
-      sql`e.events`,
-      sql`' events from '`,
-      sql`e.first_version`,
-      sql`' to '`,
-      sql`e.last_version`,
-      sql`case when p.sku is null then '; there is no such product' else '; other than its version' end`,
-    ),
-    sql`from (
-        select event_key, count(*) as events, min(version) as first_version, max(version) as last_version
-        from outbox where topic = 'stock' group by event_key
-      ) e left join products p on p.sku = e.event_key
-      where p.sku is null or e.last_version <> p.stock_version or e.events <> e.last_version - e.first_version + 1`,
-  );
-  return found.finding;
+/** How many numbers an {@link IdTable} needs for {@link PlacesOfKeys}, of which the last four are its own. */
+export const widthWithPlaces = 8;
+const lastVersionAt = 4;
+const lastPlaceAt = 6;
+
+/** Whether the places of each key's events rise with their versions. */
+export class PlacesOfKeys {
+  readonly #cells: Int32Array;
+  readonly #places: Float64Array;
+
+  constructor({ cells }: IdTable) {
+    this.#cells = cells;
+    this.#places = new Float64Array(cells.buffer);
+  }
+
+  /** What is wrong with the place of the next event of the key that is at `at`, in words. Whatever has none must come last. */
+  add(at: number, version: number, seq: number | null): string | undefined {
+    const placeAt = (at + lastPlaceAt) / 2;
+    const lastVersion = this.#cells[at + lastVersionAt] as number;
+    const lastPlace = this.#places[placeAt] as number;
+    const place = seq ?? Number.POSITIVE_INFINITY;
+    this.#cells[at + lastVersionAt] = version;
+    this.#places[placeAt] = place;
+    if (lastVersion === 0 || version > lastVersion === place > lastPlace) return undefined;
+    if (place === lastPlace && seq === null) return undefined;
+    const told = (number: number) => (Number.isFinite(number) ? number : "none");
+    const [one, other] = [`version ${version} has place ${told(place)}`, `version ${lastVersion} ${told(lastPlace)}`];
+    return `${one}, and ${other}`;
+  }
 }
 
-/** Whether the places of events are one sequence, in which those of one key rise with their versions. */
-export async function eventsInPlace(snapshot: Snapshot, service: string, settled: boolean): Promise<Finding> {
-  const says = `${service}: places are unique, without gaps, and rise with the version${settled ? "; each event has one" : ""}`;
-  const found = new Findings(`${service}-events-in-place`, says);
-  await found.lookedAtAll(snapshot, "outbox");
-  const { concat } = snapshot;
-  const name = concat(sql`e.topic`, sql`'/'`, sql`e.event_key`, sql`'/'`, sql`e.version`);
-  await found.violatedBy(
-    snapshot,
-    concat(sql`'place '`, sql`seq`, sql`' comes after place '`, sql`place_before`),
-    sql`from (select seq, lag(seq) over (order by seq) as place_before from outbox where seq is not null) places
-      where seq <> place_before + 1`,
+/** Whether the places of events are one sequence, from the first that is kept up to the one that is to be given next. */
+export async function checkPlaces(
+  snapshot: Snapshot,
+  findings: Findings,
+  name: InvariantName,
+  settled: boolean,
+): Promise<void> {
+  const [counts] = await snapshot.rows(`
+    select count(*), count(seq), min(seq), max(seq),
+      (select count(*) from (select distinct seq from outbox where seq is not null) as places),
+      (select next_seq from outbox_position where id = 1)
+    from outbox`);
+  const [events = 0, placed = 0, first = 0, last = 0, distinct = 0, next = 0] = (counts ?? []).map(Number);
+  findings.looked(name, events);
+  if (placed !== distinct || (placed > 0 && last - first + 1 !== placed)) {
+    await violatedBy(
+      snapshot,
+      findings,
+      name,
+      "concat('place ', seq, ' comes after place ', place_before)",
+      `from (select seq, lag(seq) over (order by seq) as place_before from outbox where seq is not null) as places
+       where seq <> place_before + 1`,
+    );
+  }
+  if (placed > 0 && last >= next)
+    findings.violated(name, [`place ${last} is not before ${next}, the next one to be given`]);
+  if (placed > 0 && first < 1) findings.violated(name, [`place ${first} is before the first one`]);
+  if (settled && placed < events)
+    await violatedBy(
+      snapshot,
+      findings,
+      name,
+      "concat(topic, '/', event_key, '/', version, ' has no place')",
+      "from outbox where seq is null",
+    );
+}
+
+/** Every row that `from` selects from is a violation, which `example` tells: an expression of SQL. */
+export async function violatedBy(
+  snapshot: Snapshot,
+  findings: Findings,
+  name: InvariantName,
+  example: string,
+  from: string,
+): Promise<void> {
+  const found = await snapshot.rows(`select ${example}, count(*) over () ${from} limit ${maxExamples}`);
+  findings.violated(
+    name,
+    found.map(([words]) => String(words)),
+    Number(found[0]?.[1] ?? 0),
   );
-  await found.violatedBy(
-    snapshot,
-    concat(sql`'place '`, sql`e.seq`, sql`' is not before '`, sql`p.next_seq`, sql`', the next one to be given'`),
-    sql`from outbox e cross join outbox_position p where p.id = 1 and (e.seq >= p.next_seq or e.seq < 1)`,
-  );
-  await found.violatedBy(
-    snapshot,
-    concat(name, sql`' has place '`, sql`e.seq`, sql`', and the one before '`, sql`coalesce(p.seq, 0)`),
-    sql`from outbox e
-      join outbox p on p.topic = e.topic and p.event_key = e.event_key and p.version = e.version - 1
-      where e.version > 1 and e.seq is not null and (p.seq is null or p.seq >= e.seq)`,
-  );
-  if (settled)
-    await found.violatedBy(snapshot, concat(name, sql`' has no place'`), sql`from outbox e where e.seq is null`);
-  return found.finding;
 }

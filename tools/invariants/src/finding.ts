@@ -1,12 +1,27 @@
-import { type RawBuilder, sql } from "kysely";
-import type { Snapshot } from "./snapshot.ts";
+/** What must hold, by the name of each invariant, in the order in which they are told. */
+export const invariants = {
+  "stock-adds-up": "per SKU: adjustments = available + held + sold, as its reservations say",
+  "stock-not-negative": "available, held and sold are 0 or more",
+  "orders-match-reservations": "each order has its reservation: same lines, same end",
+  "sales-have-orders": "each confirmed reservation is that of an order",
+  "one-key-one-order": "each idempotency key has an order or an error, never both or neither",
+  "ended-once": "each hold and each order ends once, and no hold long after its time",
+  "nothing-left": "settled: no stock is held, and no order is placed whose time has passed",
+  "orders-tell-changes": "each order has event 1, and 2 when it has ended, with its status",
+  "stock-tells-changes": "the events of each SKU are all up to its version, without gaps",
+  "order-events-in-place": "order: places are unique, without gaps, and rise with the version",
+  "inventory-events-in-place": "inventory: places are unique, without gaps, and rise with the version",
+} as const;
+
+/** The name of an invariant. */
+export type InvariantName = keyof typeof invariants;
 
 /** How many violations of an invariant are told in words. */
-const maxExamples = 5;
+export const maxExamples = 5;
 
 /** What was found of one invariant. */
 export interface Finding {
-  readonly name: string;
+  readonly name: InvariantName;
   /** What must hold. */
   readonly says: string;
   /** How many rows were looked at. */
@@ -16,54 +31,42 @@ export interface Finding {
   readonly examples: readonly string[];
 }
 
-/** Gathers what is found of one invariant. */
+/** Gathers what is found of each invariant that is looked at. */
 export class Findings {
-  readonly #name: string;
-  readonly #says: string;
-  #rows = 0;
-  #violations = 0;
-  readonly #examples: string[] = [];
-
-  constructor(name: string, says: string) {
-    this.#name = name;
-    this.#says = says;
-  }
+  readonly #found = new Map<InvariantName, { rows: number; violations: number; examples: string[] }>();
 
   /** So many more rows were looked at. */
-  looked(rows: number): void {
-    this.#rows += rows;
+  looked(name: InvariantName, rows: number): void {
+    this.#of(name).rows += rows;
   }
 
-  /** Something does not hold; `count` times, of which this is one. */
-  violated(example: string, count = 1): void {
-    this.#violations += count;
-    if (this.#examples.length < maxExamples) this.#examples.push(example);
+  /** Something does not hold, `count` times, of which these are some. */
+  violated(name: InvariantName, examples: readonly string[], count = examples.length): void {
+    const found = this.#of(name);
+    found.violations += count;
+    found.examples.push(...examples.slice(0, maxExamples - found.examples.length));
   }
 
-  /** All rows of a table were looked at. */
-  async lookedAtAll(snapshot: Snapshot, ...tables: readonly string[]): Promise<void> {
-    for (const table of tables) {
-      const [row] = await snapshot.rows(sql<{ n: bigint }>`select count(*) as n from ${sql.table(table)}`);
-      this.looked(Number(row?.n ?? 0));
+  /** Takes over what was found elsewhere. */
+  add(findings: readonly Finding[]): void {
+    for (const { name, rows, violations, examples } of findings) {
+      this.looked(name, rows);
+      this.violated(name, examples, violations);
     }
   }
 
-  /** Every row that `from` selects from is a violation, which `example` tells. */
-  async violatedBy(snapshot: Snapshot, example: RawBuilder<string>, from: RawBuilder<unknown>): Promise<void> {
-    const statement = sql<{ example: string; n: bigint }>`
-      select ${example} as example, count(*) over () as n ${from} limit ${sql.lit(maxExamples)}`;
-    const found = await snapshot.rows(statement);
-    for (const [index, row] of found.entries()) this.violated(row.example, index > 0 ? 0 : Number(row.n));
+  /** What was found of each so far. */
+  get list(): readonly Finding[] {
+    const names = Object.keys(invariants) as InvariantName[];
+    return names.flatMap((name) => {
+      const found = this.#found.get(name);
+      return found === undefined ? [] : [{ name, says: invariants[name], ...found }];
+    });
   }
 
-  /** What was found so far. */
-  get finding(): Finding {
-    return {
-      name: this.#name,
-      says: this.#says,
-      rows: this.#rows,
-      violations: this.#violations,
-      examples: this.#examples,
-    };
+  #of(name: InvariantName) {
+    const found = this.#found.get(name) ?? { rows: 0, violations: 0, examples: [] };
+    this.#found.set(name, found);
+    return found;
   }
 }

@@ -3,7 +3,7 @@
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type InvariantArguments, readArguments, usage } from "./arguments.ts";
 import { checkInvariants } from "./check.ts";
-import { formatFindings } from "./report.ts";
+import { allHold, formatFindings } from "./report.ts";
 import { SnapshotError } from "./snapshot.ts";
 
 onParentGone(() => process.exit(1));
@@ -13,16 +13,11 @@ try {
   const began = performance.now();
   const findings = await checkInvariants(options);
   const tookMs = Math.round(performance.now() - began);
-  const violated = findings.filter(({ violations }) => violations > 0);
-  if (options.json) console.log(JSON.stringify({ ok: violated.length === 0, tookMs, findings }, undefined, 2));
-  else {
-    console.log(formatFindings(findings));
-    const result = violated.length === 0 ? "all hold" : `${violated.length} do not hold`;
-    console.log(`${findings.length} invariants, ${result}, in ${(tookMs / 1_000).toFixed(1)} s`);
-  }
-  process.exitCode = violated.length === 0 ? 0 : 1;
+  const ok = allHold(findings);
+  console.log(options.json ? JSON.stringify({ ok, tookMs, findings }, undefined, 2) : formatFindings(findings, tookMs));
+  process.exitCode = ok ? 0 : 1;
 } catch (error) {
-  console.error(error instanceof SnapshotError ? `${error.message}; start it with npm start first` : error);
+  console.error(error instanceof SnapshotError ? error.message : error);
   process.exitCode = 1;
 }
 

@@ -1,7 +1,18 @@
 import type { Finding } from "./finding.ts";
 
-/** A line for each invariant, and below it some of its violations. */
-export function formatFindings(findings: readonly Finding[]): string {
+/** Whether nothing is violated. */
+export function allHold(findings: readonly Finding[]): boolean {
+  return findings.every(({ violations }) => violations === 0);
+}
+
+/** A line for each invariant, below it some of its violations, and in the end how many hold and how long it took. */
+export function formatFindings(findings: readonly Finding[], tookMs: number): string {
+  const violated = findings.filter(({ violations }) => violations > 0).length;
+  const result = violated === 0 ? "all hold" : `${violated} do not hold`;
+  return `${formatLines(findings)}\n${findings.length} invariants, ${result}, in ${(tookMs / 1_000).toFixed(1)} s`;
+}
+
+function formatLines(findings: readonly Finding[]): string {
   const width = (text: (finding: Finding) => string) => Math.max(...findings.map((finding) => text(finding).length));
   const nameOf = ({ name }: Finding) => name;
   const saysOf = ({ says }: Finding) => says;

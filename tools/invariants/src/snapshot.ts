@@ -1,77 +1,120 @@
 import { existsSync } from "node:fs";
-import { openDatabase, parseDatabaseUrl } from "@shoal/storage";
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import { DatabaseSync } from "node:sqlite";
+import { parseDatabaseUrl } from "@shoal/storage";
+import { createConnection } from "mysql2";
 
 /** A database that cannot be checked, in words. */
 export class SnapshotError extends Error {}
 
-/** One database as it was at one moment, whatever is written to it meanwhile. */
+/** What is read of one row. Whole numbers beyond 2^53 are not to be read. */
+export type Row = readonly (string | number | null)[];
+
+/** A table to be read as a whole. */
+export interface Scan {
+  readonly from: string;
+  /** Separated by commas. */
+  readonly columns: string;
+  readonly where?: string;
+  /** What SQLite reads it in the order of, unique and indexed. Default: that in which rows were written. */
+  readonly sqliteOrder?: string;
+  /** Which order MySQL reads it in. Default: any. */
+  readonly mysqlOrder?: string;
+}
+
+/** Rows that SQLite reads at once. */
+const rowsAtOnce = 2_000;
+
+/**
+ * One database as it is at one moment, whatever is written to it meanwhile: from when it was opened, or renewed, on. Neither
+ * locks anything nor keeps anybody from writing. Rows come as the drivers have them, without a query builder between: millions
+ * are read.
+ */
 export interface Snapshot {
-  /** The rows of a statement; counts and sums are read as `bigint`. */
-  rows<R>(statement: RawBuilder<R>): Promise<readonly R[]>;
-  /** The words of the engine for joining texts, which SQLite and MySQL have different ones for. */
-  concat(...parts: readonly RawBuilder<unknown>[]): RawBuilder<string>;
-  /** All of a group's texts in one, line by line. */
-  joinLines(text: RawBuilder<unknown>, order: RawBuilder<unknown>): RawBuilder<string>;
-  /** A whole number as one of 64 bits. */
-  bigint(value: RawBuilder<unknown>): RawBuilder<bigint>;
+  readonly engine: "sqlite" | "mysql";
+  /** Tells `onRow` each row, however many there are. The columns may be followed by another one. */
+  each(scan: Scan, onRow: (row: Row) => void): Promise<void>;
+  /** All rows of a statement that has few. */
+  rows(statement: string): Promise<readonly Row[]>;
+  /** From here on it is the database as it is now. */
+  renew(): Promise<void>;
 }
 
-/** Opens a database for reading, with one connection of its own. Throws a {@link SnapshotError} where there is none. */
-export function openForReading(url: string) {
+/** Opens a database for reading, as it is now, until this thread ends. Throws a {@link SnapshotError} where there is none. */
+export function openSnapshot(url: string): Promise<Snapshot> {
   const where = parseDatabaseUrl(url);
-  if (where.engine === "sqlite" && !existsSync(where.path))
-    throw new SnapshotError(`there is no database ${where.path}`);
-  return openDatabase<unknown>(url, { maxConnections: 1, leakAfterMs: 2_147_483_647, closeGraceMs: 0 });
+  return where.engine === "sqlite" ? openSqlite(where.path) : openMysql(where);
 }
 
-/** Lends a database as it is now to `work`. Neither locks anything nor keeps anybody from writing. */
-export async function withSnapshot<T>(url: string, work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
-  const database = openForReading(url);
-  const isMysql = database.engine === "mysql";
-  try {
-    return await database.db.connection().execute(async (connection) => {
-      for (const statement of isMysql ? mysqlBegin : sqliteBegin) await sql.raw(statement).execute(connection);
-      try {
-        return await work(isMysql ? mysqlSnapshot(connection) : sqliteSnapshot(connection));
-      } finally {
-        await sql.raw("rollback").execute(connection);
-      }
-    });
-  } finally {
-    await database.close();
-  }
-}
-
-const mysqlBegin = [
-  // Lines are joined, however many an order has.
-  "set session group_concat_max_len = 16000000",
-  "set session transaction isolation level repeatable read",
-  "start transaction with consistent snapshot, read only",
-];
-
-/** A deferred transaction is a snapshot from its first statement on, and takes no lock that a writer wants. */
-const sqliteBegin = ["pragma cache_size = -131072", "pragma mmap_size = 2000000000", "begin deferred"];
-
-const rowsOn =
-  (connection: Kysely<unknown>) =>
-  async <R>(statement: RawBuilder<R>): Promise<readonly R[]> =>
-    (await statement.execute(connection)).rows;
-
-function mysqlSnapshot(connection: Kysely<unknown>): Snapshot {
+async function openSqlite(path: string): Promise<Snapshot> {
+  if (!existsSync(path)) throw new SnapshotError(`there is no database ${path}; start it with npm start first`);
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
+  database.exec("pragma cache_size = -32768");
+  const prepare = (statement: string) => {
+    const prepared = database.prepare(statement);
+    prepared.setReturnArrays(true);
+    return prepared;
+  };
+  // A deferred transaction is a snapshot from its first statement on.
+  const begin = () => {
+    database.exec("begin deferred");
+    database.prepare("select count(*) from sqlite_schema").get();
+  };
+  begin();
   return {
-    rows: rowsOn(connection),
-    concat: (...parts) => sql<string>`concat(${sql.join(parts)})`,
-    joinLines: (text, order) => sql<string>`group_concat(${text} order by ${order} separator '\n')`,
-    bigint: (value) => sql<bigint>`cast(${value} as signed)`,
+    engine: "sqlite",
+    each: async ({ from, columns, where = "true", sqliteOrder: order = "rowid" }, onRow) => {
+      const page = prepare(
+        `select ${columns}, ${order} from ${from} where ${where} and ${order} > ? order by ${order} limit ${rowsAtOnce}`,
+      );
+      let last = Number.MIN_SAFE_INTEGER;
+      while (true) {
+        const rows = page.all(last) as unknown as readonly Row[];
+        for (const row of rows) onRow(row);
+        if (rows.length < rowsAtOnce) return;
+        last = rows.at(-1)?.at(-1) as number;
+      }
+    },
+    rows: async (statement) => prepare(statement).all() as unknown as readonly Row[],
+    renew: async () => {
+      database.exec("rollback");
+      begin();
+    },
   };
 }
 
-function sqliteSnapshot(connection: Kysely<unknown>): Snapshot {
+async function openMysql(where: ReturnType<typeof parseDatabaseUrl> & { engine: "mysql" }): Promise<Snapshot> {
+  const { engine, ...options } = where;
+  const connection = createConnection({ ...options, charset: "utf8mb4", rowsAsArray: true });
+  // mysql2 tells statements that are read row by row nothing of a connection that is lost.
+  const lost = new Promise<never>((_, reject) => {
+    connection.on("error", reject);
+    connection.on("end", () => reject(new Error("the server has ended the connection")));
+  });
+  lost.catch(() => {});
+  const run = (statement: string, onRow: (row: Row) => void = () => {}) =>
+    Promise.race([
+      lost,
+      new Promise<void>((resolve, reject) => {
+        const query = connection.query(statement);
+        query.on("result", onRow as never);
+        query.on("error", reject);
+        query.on("end", resolve);
+      }),
+    ]);
+  const begin = () => run("start transaction with consistent snapshot, read only");
+  await run("set session transaction isolation level repeatable read");
+  await begin();
   return {
-    rows: rowsOn(connection),
-    concat: (...parts) => sql<string>`(${sql.join(parts, sql` || `)})`,
-    joinLines: (text, order) => sql<string>`group_concat(${text}, char(10) order by ${order})`,
-    bigint: (value) => sql<bigint>`cast(${value} as integer)`,
+    engine,
+    each: ({ from, columns, where = "true", mysqlOrder }, onRow) => {
+      const order = mysqlOrder === undefined ? "" : `order by ${mysqlOrder}`;
+      return run(`select ${columns} from ${from} where ${where} ${order}`, onRow);
+    },
+    rows: async (statement) => {
+      const rows: Row[] = [];
+      await run(statement, (row) => rows.push(row));
+      return rows;
+    },
+    renew: begin,
   };
 }
