@@ -12,7 +12,7 @@ export interface DemoArguments {
 
 /** How the demo is used. */
 export const usage = `npm run demo [-- options]: loads products into the running system, places orders for them, and checks that
-stock adds up. Exit code 0 when it does.
+stock adds up, and the invariants in the databases if they are those of npm start or of the environment. Exit code 0 when all holds.
 
   --orders N         how many orders to send, 1 to 100,000 (3,000)
   --users N          how many users to create for them, 1 to 10,000 (100)

@@ -1,5 +1,5 @@
-// `npm run demo [-- options]`: see `usage` in arguments.ts. Exit code 0 when stock adds up, 1 when it does not or the
-// demo could not be run, 2 for arguments that it does not know, 130 after Ctrl-C.
+// `npm run demo [-- options]`: see `usage` in arguments.ts. Exit code 0 when stock adds up and no invariant is violated in the
+// databases, 1 otherwise or when the demo could not be run, 2 for arguments that it does not know, 130 after Ctrl-C.
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { styleText } from "node:util";
@@ -8,9 +8,10 @@ import { AppError, newId } from "@shoal/kernel";
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type DemoArguments, readArguments, usage } from "./arguments.ts";
 import { parseCatalogue } from "./catalogue.ts";
+import { checkDatabases } from "./database-check.ts";
 import { DemoError } from "./demo-error.ts";
 import { scarcestOf } from "./order-plan.ts";
-import { runDemo } from "./run-demo.ts";
+import { type DemoResult, runDemo } from "./run-demo.ts";
 import { demoSettings } from "./settings.ts";
 import { formatSummary } from "./summary.ts";
 import { connect } from "./system.ts";
@@ -53,12 +54,21 @@ async function demo({ orders, users, seed, catalogue }: DemoArguments): Promise<
   const { problems } = result;
   if (problems.length === 0) {
     console.log(styleText("green", "stock adds up"));
-    return true;
+    return await databasesHold(result);
   }
   for (const problem of problems.slice(0, maxPrinted)) printError(problem);
   if (problems.length > maxPrinted) printError(`and ${problems.length - maxPrinted} more`);
   printError("stock does not add up, unless something else changed it at the same time");
   return false;
+}
+
+/** Has the databases checked, and prints what was found. */
+async function databasesHold({ placing }: DemoResult): Promise<boolean> {
+  const [order] = placing.toSettle;
+  if (order === undefined) return true;
+  const { words, ok } = await checkDatabases(process.env, order.id);
+  console.log(`\n${words}`);
+  return ok;
 }
 
 async function readCatalogue(path: string | undefined) {
