@@ -3,7 +3,7 @@ import { UserService } from "@shoal/contracts/user/v1/user_service";
 import { createClient } from "@shoal/rpc";
 import { startWorker } from "../rpc/processes.ts";
 import { createDatabases, startDurableServer } from "../services/databases.ts";
-import { serviceNames, startServices } from "../services/start-services.ts";
+import { type StartedServices, serviceNames, startServices } from "../services/start-services.ts";
 import { type DatabaseMeter, openDatabaseMeter } from "./database-meter.ts";
 import type { EchoServerTasks } from "./echo-server-process.ts";
 import type { OrdersShop } from "./orders-client-process.ts";
@@ -49,6 +49,8 @@ export interface OpenSubject {
   readonly processes: ReadonlyMap<string, number>;
   /** What its database server does; undefined where there is none. */
   readonly database: DatabaseMeter | undefined;
+  /** Where its orders and its stock are kept; undefined where they are not. */
+  readonly kept: StartedServices["databases"] | undefined;
 }
 
 const users = 100;
@@ -76,12 +78,12 @@ export async function openSubject(
       ? undefined
       : (database ?? (await startDurableServer(stack, "name a server with --database")));
   const databases = serverUrl === undefined ? {} : await createDatabases(stack, serverUrl, `shoal_orders_${name}`);
-  const launched = await startServices(stack, { ...databases, ...env });
+  const { launched, databases: kept } = await startServices(stack, { ...databases, ...env });
   const processes = new Map(serviceNames.map((service) => [service as string, launched.service(service).pid]));
   const meter = serverUrl === undefined ? undefined : await openDatabaseMeter(stack, serverUrl);
   if (meter?.pid !== undefined) processes.set("database", meter.pid);
   const address = (service: string) => ({ address: launched.service(service).grpcAddress });
-  return { shop: await fill(address), processes, database: meter };
+  return { shop: await fill(address), processes, database: meter, kept };
 }
 
 async function openEcho(
@@ -92,7 +94,12 @@ async function openEcho(
   const server = stack.use(startWorker<EchoServerTasks>("../orders/echo-server-process.ts", name, profileDir));
   const { address, pid } = await server.ask("serve");
   const userIds = Array.from({ length: users }, () => crypto.randomUUID());
-  return { shop: { address, userIds, hotSku, skus }, processes: new Map([["order", pid]]), database: undefined };
+  return {
+    shop: { address, userIds, hotSku, skus },
+    processes: new Map([["order", pid]]),
+    database: undefined,
+    kept: undefined,
+  };
 }
 
 async function fill(address: (service: string) => { readonly address: string }): Promise<OrdersShop> {

@@ -3,6 +3,7 @@ import type { Bench, BenchSettings } from "../bench.ts";
 import { machineTime, takenByOthers } from "../cpu-time.ts";
 import { processCpuMicros } from "../process-cpu.ts";
 import { startWorker, type Worker } from "../rpc/processes.ts";
+import { requireInvariants } from "../services/require-invariants.ts";
 import { rotated } from "../statistics.ts";
 import { type OpenSubject, type OrderSubject, openSubject, orderSubjects } from "./order-subjects.ts";
 import type { OrdersClientTasks } from "./orders-client-process.ts";
@@ -58,6 +59,11 @@ export const ordersBench: Bench = {
           const sample = await measure(one, cell, settings);
           results.find((result) => result.subject === one.subject.name && result.cell === cell)?.samples.push(sample);
         }
+    for (const { subject, kept } of running) {
+      if (kept === undefined) continue;
+      progress(`checking the databases of ${subject.what}`);
+      await requireInvariants(kept);
+    }
     const undurable = new Set(running.flatMap((one) => one.database?.undurable ?? []));
     const engine = database === "sqlite" ? "SQLite" : database === undefined ? "a private MariaDB or MySQL" : "MySQL";
     return reportOrders(results, { rounds, seconds, engine, undurable: [...undurable] });

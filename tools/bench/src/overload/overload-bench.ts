@@ -1,6 +1,7 @@
 import type { Priority } from "@shoal/kernel";
 import type { Bench, BenchSettings } from "../bench.ts";
 import { startWorker } from "../rpc/processes.ts";
+import { requireInvariants } from "../services/require-invariants.ts";
 import { rotated } from "../statistics.ts";
 import type { FloodPhase, FloodResult, OverloadClientTasks, PriorityResult } from "./overload-client-process.ts";
 import { reportOverload } from "./overload-report.ts";
@@ -65,7 +66,7 @@ async function overload(
     progress(phase);
   };
   step("starting the services");
-  const shop = await openShop(stack, env);
+  const { shop, databases } = await openShop(stack, env);
   const callers = stack.use(
     startWorker<OverloadClientTasks>("../overload/overload-client-process.ts", name, profileDir),
   );
@@ -107,6 +108,8 @@ async function overload(
     retries,
     warmUpSeconds: 0,
   });
+  step("checking the databases");
+  await requireInvariants(databases);
   return { levels: measured, recovery, recoveryRate: usual * peak, seconds };
 }
 
