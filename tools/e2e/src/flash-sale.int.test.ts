@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
+import { checkInvariants } from "@shoal/invariants";
 import { isAppError } from "@shoal/kernel";
 import { createClient } from "@shoal/rpc";
 import { storageEngines } from "@shoal/testkit";
@@ -16,7 +17,8 @@ for (const engine of storageEngines)
     `on ${engine.name} ${buyers} buyers at two instances get ${pieces} pieces, and the others the same refusal, then and later`,
     engine.options,
     async (t) => {
-      const { launched, clients } = await startStack(t, await newPlace(t, engine), {
+      const place = await newPlace(t, engine);
+      const { launched, clients } = await startStack(t, place, {
         scale: new Map([["order", 2]]),
       });
       const instances = ["order", "order-2"].map((name) => {
@@ -66,5 +68,10 @@ for (const engine of storageEngines)
       await clients.order.cancelOrder({ orderId: first });
       assert.deepEqual(await all(), results, "the same request gets its first answer, though a piece is free by now");
       assert.deepEqual(await level(), [[1n, BigInt(pieces - 1), 0n]]);
+      const findings = await checkInvariants({ ...place.databases, settled: false, overdueMs: 60_000 });
+      assert.deepEqual(
+        findings.filter(({ violations }) => violations > 0),
+        [],
+      );
     },
   );
