@@ -14,6 +14,8 @@ const [table, lines, idOfLine] =
     : (["reservations", "reservation_lines", "reservation_id"] as const);
 let snapshot: Snapshot | undefined;
 let sums: StockSums | undefined;
+/** Orders or reservations. */
+let count = 0;
 
 const opened = () => {
   if (snapshot === undefined) throw new Error("the database is not open");
@@ -26,8 +28,9 @@ const tasks: SideTasks = {
     try {
       if (snapshot === undefined) snapshot = await openSnapshot(url);
       else await snapshot.renew();
-      const [[count] = []] = await snapshot.rows(`select count(*) from ${table}`);
-      return Number(count);
+      const [[counted] = []] = await snapshot.rows(`select count(*) from ${table}`);
+      count = Number(counted);
+      return count;
     } catch (error) {
       if (error instanceof SnapshotError) throw error;
       // Where several addresses were tried, the reason stands in its code.
@@ -36,9 +39,9 @@ const tasks: SideTasks = {
     }
   },
   read: async ({ part, options }) => {
-    if (service === "order") return await readOrders(opened(), part, options);
+    if (service === "order") return await readOrders(opened(), count, part, options);
     sums ??= await StockSums.read(opened());
-    return await readReservations(opened(), part, options, sums);
+    return await readReservations(opened(), count, part, options, sums);
   },
   idsOf: async (keys) => {
     const ids = new Map<string, string>();
