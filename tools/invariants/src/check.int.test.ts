@@ -7,7 +7,7 @@ import { createClient } from "@shoal/rpc";
 import { type Database, openDatabase } from "@shoal/storage";
 import { type StorageEngine, storageEngines, until } from "@shoal/testkit";
 import { type RawBuilder, sql } from "kysely";
-import { InvariantChecker } from "./check.ts";
+import { checkInvariants, InvariantChecker } from "./check.ts";
 import { startServices } from "./start-services.contract.ts";
 
 for (const engine of storageEngines)
@@ -54,6 +54,14 @@ for (const engine of storageEngines)
       });
     assert.deepEqual(await violated(true), [], "all that was planted is gone");
   });
+
+test("says which database cannot be read, and why", async () => {
+  const nowhere = "sqlite:/nowhere/order.db";
+  const options = { order: nowhere, inventory: nowhere, settled: false, overdueMs: 60_000 };
+  await assert.rejects(checkInvariants(options), /there is no database \/nowhere\/order\.db/);
+  const unreachable = { ...options, order: "mysql://nobody:none@127.0.0.1:1/none" };
+  await assert.rejects(checkInvariants(unreachable), /the order service's database cannot be read: .*ECONNREFUSED/);
+});
 
 interface Plant {
   readonly what: string;

@@ -11,16 +11,16 @@ const statuses = ["", "held", "confirmed", "released", "expired", "fenced"] as c
 /** The status of a reservation in a state. */
 export const reservationStatusOf = (state: number) => statuses[state] ?? "";
 
-/** Reads the reservations of a part, and adds their lines up; with the last part, all that is about stock is judged. */
+/** Reads the reservations of a part, of `count` in all parts, and adds their lines up; with the last part, all that is about stock is judged. */
 export async function readReservations(
   snapshot: Snapshot,
+  count: number,
   part: Part,
   options: SideOptions,
   sums: StockSums,
 ): Promise<Side> {
   const findings = new Findings();
-  const [[count] = []] = await snapshot.rows("select count(*) from reservations");
-  const table = createIdTable(Number(count), 4, part);
+  const table = createIdTable(count, 4, part);
   const { cells, width } = table;
   let reservations = 0;
   await snapshot.each({ from: "reservations", columns: "id, status" }, ([id, status]) => {

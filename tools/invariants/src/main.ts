@@ -17,7 +17,7 @@ try {
   console.log(options.json ? JSON.stringify({ ok, tookMs, findings }, undefined, 2) : formatFindings(findings, tookMs));
   process.exitCode = ok ? 0 : 1;
 } catch (error) {
-  console.error(error instanceof SnapshotError ? `${error.message}; start it with npm start first` : error);
+  console.error(error instanceof SnapshotError ? error.message : error);
   process.exitCode = 1;
 }
 

@@ -35,13 +35,12 @@ export const isConfirming = (state: number) => (state & bit.confirming) !== 0;
 export const hasLines = (state: number) => (state & bit.hasLines) !== 0;
 
 /**
- * Reads the orders of a part, and all that must be there of each in the same database; every table once, in the order in which
+ * Reads the orders of a part, of `count` in all parts, and all that must be there of each in the same database; every table once, in the order in which
  * the engine is quickest, and no joins: what belongs together is brought together in an {@link IdTable}.
  */
-export async function readOrders(snapshot: Snapshot, part: Part, options: SideOptions): Promise<Side> {
+export async function readOrders(snapshot: Snapshot, count: number, part: Part, options: SideOptions): Promise<Side> {
   const findings = new Findings();
-  const [[count] = []] = await snapshot.rows("select count(*) from orders");
-  const table = createIdTable(Number(count), widthWithPlaces, part);
+  const table = createIdTable(count, widthWithPlaces, part);
   await readOwn(snapshot, table, findings, options);
   await readLines(snapshot, table, findings);
   await readAnswers(snapshot, table, findings);

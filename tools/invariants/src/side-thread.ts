@@ -14,6 +14,8 @@ const [table, lines, idOfLine] =
     : (["reservations", "reservation_lines", "reservation_id"] as const);
 let snapshot: Snapshot | undefined;
 let sums: StockSums | undefined;
+/** Orders or reservations. */
+let count = 0;
 
 const opened = () => {
   if (snapshot === undefined) throw new Error("the database is not open");
@@ -22,16 +24,24 @@ const opened = () => {
 
 const tasks: SideTasks = {
   open: async () => {
-    if (snapshot === undefined) snapshot = await openSnapshot(url);
-    else await snapshot.renew();
     sums = undefined;
-    const [[count] = []] = await snapshot.rows(`select count(*) from ${table}`);
-    return Number(count);
+    try {
+      if (snapshot === undefined) snapshot = await openSnapshot(url);
+      else await snapshot.renew();
+      const [[counted] = []] = await snapshot.rows(`select count(*) from ${table}`);
+      count = Number(counted);
+      return count;
+    } catch (error) {
+      if (error instanceof SnapshotError) throw error;
+      // Where several addresses were tried, the reason stands in its code.
+      const { message, code } = error as Error & { readonly code?: string };
+      throw new SnapshotError(`the ${service} service's database cannot be read: ${message || code}`, { cause: error });
+    }
   },
   read: async ({ part, options }) => {
-    if (service === "order") return await readOrders(opened(), part, options);
+    if (service === "order") return await readOrders(opened(), count, part, options);
     sums ??= await StockSums.read(opened());
-    return await readReservations(opened(), part, options, sums);
+    return await readReservations(opened(), count, part, options, sums);
   },
   idsOf: async (keys) => {
     const ids = new Map<string, string>();

@@ -46,7 +46,7 @@ export function openSnapshot(url: string): Promise<Snapshot> {
 }
 
 async function openSqlite(path: string): Promise<Snapshot> {
-  if (!existsSync(path)) throw new SnapshotError(`there is no database ${path}`);
+  if (!existsSync(path)) throw new SnapshotError(`there is no database ${path}; start it with npm start first`);
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
   database.exec("pragma cache_size = -32768");
   const prepare = (statement: string) => {
@@ -85,15 +85,22 @@ async function openSqlite(path: string): Promise<Snapshot> {
 async function openMysql(where: ReturnType<typeof parseDatabaseUrl> & { engine: "mysql" }): Promise<Snapshot> {
   const { engine, ...options } = where;
   const connection = createConnection({ ...options, charset: "utf8mb4", rowsAsArray: true });
-  // Those who wait for an answer are told too.
-  connection.on("error", () => {});
+  // mysql2 tells statements that are read row by row nothing of a connection that is lost.
+  const lost = new Promise<never>((_, reject) => {
+    connection.on("error", reject);
+    connection.on("end", () => reject(new Error("the server has ended the connection")));
+  });
+  lost.catch(() => {});
   const run = (statement: string, onRow: (row: Row) => void = () => {}) =>
-    new Promise<void>((resolve, reject) => {
-      const query = connection.query(statement);
-      query.on("result", onRow as never);
-      query.on("error", reject);
-      query.on("end", resolve);
-    });
+    Promise.race([
+      lost,
+      new Promise<void>((resolve, reject) => {
+        const query = connection.query(statement);
+        query.on("result", onRow as never);
+        query.on("error", reject);
+        query.on("end", resolve);
+      }),
+    ]);
   const begin = () => run("start transaction with consistent snapshot, read only");
   await run("set session transaction isolation level repeatable read");
   await begin();
