@@ -5,8 +5,9 @@ import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel
 import { type Client, createClient } from "@shoal/rpc";
 import type { ServiceDefinition } from "@shoal/runtime";
 import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { rememberActive } from "./clients/remember-active.ts";
 import { createBatchedStockHolds, createStockHolds } from "./clients/stock-holds.ts";
-import { createBatchedUserDirectory, createUserDirectory, rememberActive } from "./clients/user-directory.ts";
+import { createBatchedUserDirectory, createUserDirectory } from "./clients/user-directory.ts";
 import type { OrderSettings } from "./config.ts";
 import type { Order } from "./domain/order.ts";
 import { createOrders } from "./domain/orders.ts";

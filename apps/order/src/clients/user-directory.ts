@@ -2,15 +2,11 @@ import { Batcher } from "@shoal/concurrency";
 import { type UserService, UserStatus } from "@shoal/contracts/user/v1/user_service";
 import { isAppError } from "@shoal/kernel";
 import type { Client } from "@shoal/rpc";
-import { LRUCache } from "lru-cache";
 import type { UserDirectory } from "../domain/ports.ts";
 import { upstreamError } from "./upstream-error.ts";
 
 /** As many as one call may ask for. */
 const maxBatch = 100;
-
-/** Users that are remembered. */
-const maxCached = 10_000;
 
 /** The user service behind the domain's port, a call for each question. The caller disposes of the client. */
 export function createUserDirectory(client: Client<typeof UserService>): UserDirectory {
@@ -47,22 +43,4 @@ export function createBatchedUserDirectory(
     maxItems: maxBatch,
   });
   return { isActive: (userId) => batcher.submit(userId), close: () => batcher.close() };
-}
-
-/**
- * A directory that remembers for `forMs` milliseconds, from when it asked, that a user was active: so much later at most a
- * deactivation is known. Nothing else is remembered. 0: nothing at all.
- */
-export function rememberActive(directory: UserDirectory, forMs: number): UserDirectory {
-  if (forMs === 0) return directory;
-  const active = new LRUCache<string, true>({ max: maxCached, ttl: forMs, ttlResolution: 0 });
-  return {
-    isActive: async (userId) => {
-      if (active.get(userId) === true) return true;
-      const askedAt = performance.now();
-      const isActive = await directory.isActive(userId);
-      if (isActive === true) active.set(userId, true, { start: askedAt });
-      return isActive;
-    },
-  };
 }
