@@ -164,7 +164,11 @@ test("a server that starts again at its address is found again soon", async (t) 
   const answers = { echo: async () => ({}), echoAgain: async () => ({}) };
   const { port, stop } = await startServer(t, answers);
   const patient = { maxAttempts: 5, initialBackoffMs: 500, maxBackoffMs: 2_000, backoffMultiplier: 2 };
-  const policies = { "/shoal.echo.v1.EchoService/EchoAgain": { retry: { ...patient, codes: ["UNAVAILABLE"] } } };
+  const policies = {
+    // A breaker would hold calls back that are to show whether the server is found.
+    "/shoal.echo.v1.EchoService/Echo": { breaker: undefined },
+    "/shoal.echo.v1.EchoService/EchoAgain": { retry: { ...patient, codes: ["UNAVAILABLE"] } },
+  };
   const client = clientOf(t, port, { policies });
   await client.echo({}, options);
   await stop();
