@@ -41,17 +41,41 @@ test("headlines come first, as medians of each round's own ratio", () => {
     }),
     options,
   );
-  const first = rows.slice(0, 5).map(({ name, value }) => [name, value]);
+  const first = rows.slice(0, 7).map(({ name, value }) => [name, value]);
   assert.deepEqual(first, [
     ["orders.hot.vs_plain", 6],
     ["orders.hot.vs_echo", 0.2],
     ["orders.spread.vs_plain", 6],
     ["orders.hot.p99_ms", 20],
     ["orders.hot.c1_vs_plain", 6],
+    ["orders.hot.c64_vs_plain", 6],
+    ["orders.hot.c64_vs_echo", 0.2],
   ]);
   const row = rows.find(({ name }) => name === "orders.spread.c512.throughput");
   assert.deepEqual([row?.value, row?.baseline, row?.ratio], [2_000, 1_000, 6]);
   assert.ok(rows.some(({ name }) => name === "orders.echo.hot.c1.p50_ms"));
+});
+
+test("a headline compares what each does at best, whatever number of callers that takes", () => {
+  const byCallers = (subject: OrderSubject["name"], throughputs: readonly [number, number, number]) =>
+    cells.map((cell) => {
+      const throughput = throughputs[[1, 64, 512].indexOf(cell.callers)] ?? 0;
+      return { subject, cell, samples: [sample(throughput), sample(2 * throughput)] };
+    });
+  const { rows } = reportOrders(
+    [
+      ...byCallers("echo", [100, 10_000, 9_000]),
+      ...byCallers("shoal", [10, 2_000, 5_000]),
+      ...byCallers("plain", [10, 250, 100]),
+    ],
+    { ...options, rounds: 2 },
+  );
+  const figure = (name: string) => rows.find((row) => row.name === name)?.value;
+  assert.equal(figure("orders.hot.vs_plain"), 20);
+  assert.equal(figure("orders.hot.vs_echo"), 0.5);
+  assert.equal(figure("orders.hot.c64_vs_plain"), 8);
+  assert.equal(figure("orders.hot.c64_vs_echo"), 0.2);
+  assert.equal(figure("orders.hot.c1_vs_plain"), 1);
 });
 
 test("what could not be measured has neither row nor column", () => {

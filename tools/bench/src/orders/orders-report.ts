@@ -3,7 +3,7 @@ import type { BenchReport, BenchRow, Table } from "../bench.ts";
 import { formatFigure, roundFigure } from "../report.ts";
 import { median, quantile } from "../statistics.ts";
 import type { OrderSubject } from "./order-subjects.ts";
-import { cells, type OrdersCell, type OrdersResult, type OrdersSample } from "./orders-sample.ts";
+import { cells, concurrencies, type OrdersCell, type OrdersResult, type OrdersSample } from "./orders-sample.ts";
 
 /** What is measured as a figure that has a row. */
 export type Measure = Exclude<keyof OrdersSample, "others" | "failure">;
@@ -59,17 +59,21 @@ export function reportOrders(results: readonly OrdersResult[], options: OrdersRe
 }
 
 function headlines(find: Find): readonly BenchRow[] {
-  const against = (name: string, other: Name, skus: OrdersCell["skus"], callers: OrdersCell["callers"]) => {
-    const value = ratio(find("shoal", skus, callers), find(other, skus, callers), "throughput");
-    return row(`orders.${name}`, value, `of ${other}`);
+  const best = (subject: Name, skus: OrdersCell["skus"]) =>
+    bestOf(concurrencies.map((callers) => find(subject, skus, callers)));
+  const against = (other: Name, skus: OrdersCell["skus"], callers?: OrdersCell["callers"]) => {
+    const of = (subject: Name) => (callers === undefined ? best(subject, skus) : find(subject, skus, callers));
+    const at = callers === undefined ? "" : `c${callers}_`;
+    return row(`orders.${skus}.${at}vs_${other}`, ratio(of("shoal"), of(other), "throughput"), `of ${other}`);
   };
-  const key = "p99" as const;
   return [
-    against("hot.vs_plain", "plain", "hot", 64),
-    against("hot.vs_echo", "echo", "hot", 64),
-    against("spread.vs_plain", "plain", "spread", 64),
-    compared("orders.hot.p99_ms", "ms", find("shoal", "hot", 64), find("plain", "hot", 64), key),
-    against("hot.c1_vs_plain", "plain", "hot", 1),
+    against("plain", "hot"),
+    against("echo", "hot"),
+    against("plain", "spread"),
+    compared("orders.hot.p99_ms", "ms", find("shoal", "hot", 64), find("plain", "hot", 64), "p99"),
+    against("plain", "hot", 1),
+    against("plain", "hot", 64),
+    against("echo", "hot", 64),
   ];
 }
 
@@ -101,6 +105,15 @@ function row(name: string, value: number, unit: string, baseline = Number.NaN, t
     baseline: known ? roundFigure(baseline) : null,
     ratio: known ? roundFigure(times) : null,
   };
+}
+
+/** Of each round the sample with the most throughput, of those with several numbers of callers; none where one has none. */
+function bestOf(byCallers: readonly (readonly OrdersSample[])[]): readonly OrdersSample[] {
+  const [first = []] = byCallers;
+  return first.flatMap((_, round) => {
+    const samples = byCallers.flatMap((of) => of[round] ?? []);
+    return samples.toSorted((a, b) => b.throughput - a.throughput).slice(0, 1);
+  });
 }
 
 /** The median of the rounds; NaN where a round has none. Failures are not to be outvoted: of them the sum. */
