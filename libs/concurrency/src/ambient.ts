@@ -1,16 +1,13 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import {
   type CallContext,
   createContext,
   currentContext,
   newId,
+  outsideAnyCall,
   type Priority,
   runWithContext,
   withSignal,
 } from "@shoal/kernel";
-
-/** Taken while this file is loaded, which no call does. */
-const outsideAnyCall = AsyncLocalStorage.snapshot();
 
 /** Runs `work` with `signal`, which is also the one that the ambient context carries, if there is a context. */
 export function runWithSignal<T>(signal: AbortSignal, work: (signal: AbortSignal) => T): T {

@@ -35,6 +35,12 @@ export interface CallContext {
 
 const storage = new AsyncLocalStorage<CallContext>();
 
+/**
+ * Runs a function outside any call, and answers what it does: for work that serves many calls, timers above all, and must not
+ * end with the one that happened to begin it.
+ */
+export const outsideAnyCall: <T>(run: () => T) => T = AsyncLocalStorage.snapshot();
+
 /** The context of the call that is being served, or `undefined` outside any call. */
 export function currentContext(): CallContext | undefined {
   return storage.getStore();

@@ -4,6 +4,7 @@ export {
   createContext,
   currentContext,
   type Identity,
+  outsideAnyCall,
   type Priority,
   runWithContext,
   withSignal,

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { storageEngines } from "@shoal/testkit";
+import type { KyselyPlugin } from "kysely";
 import { openDatabase } from "./database.ts";
 import { isUniqueViolation } from "./errors.ts";
 import { findRecords, type IdempotencyTables, idempotencySchema, insertRecords, pruneRecords } from "./idempotency.ts";
 import { migrate } from "./migrations.ts";
 
-for (const engine of storageEngines)
+for (const engine of storageEngines) {
   test(
     `${engine.name} keeps the first answer to a request, all of a transaction or none, until it is old`,
     engine.options,
@@ -37,3 +38,27 @@ for (const engine of storageEngines)
       assert.equal((await findRecords(database.db, ["a", "b", "d"])).length, 1);
     },
   );
+
+  test(`${engine.name} forgets no answer that is given again meanwhile`, engine.options, async (t) => {
+    const database = openDatabase<IdempotencyTables>(await engine.createDatabase(t));
+    t.after(() => database.close());
+    await migrate(database, [{ name: "0001-answers", statements: idempotencySchema }]);
+    const keep = (atMs: number) =>
+      database.transaction((tx) => insertRecords(tx, [{ id: "a", fingerprint: "f", error: undefined, atMs }]));
+    await keep(1_000);
+    /** Another instance forgets the same one, and is asked again, between what is found and what is deleted. */
+    const answerAgain: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => {
+        if (result.rows.length > 0) {
+          await pruneRecords(database, { beforeMs: 2_000, limit: 1 });
+          await keep(3_000);
+        }
+        return result;
+      },
+    };
+    const slow = { ...database, db: database.db.withPlugin(answerAgain) };
+    assert.equal(await pruneRecords(slow, { beforeMs: 2_000, limit: 1 }), 0);
+    assert.equal((await findRecords(database.db, ["a"]))[0]?.atMs, 3_000);
+  });
+}

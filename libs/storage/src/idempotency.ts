@@ -89,6 +89,8 @@ export async function pruneRecords<S extends IdempotencyTables>(
   const { numDeletedRows } = await records
     .deleteFrom("idempotency_records")
     .where("id", "in", ids)
+    // Another may have been given under the same id since it was found.
+    .where("at_ms", "<", BigInt(beforeMs))
     .executeTakeFirstOrThrow();
   return Number(numDeletedRows);
 }

@@ -11,7 +11,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
  * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by
  * name, service, and, while a call is served, its request id. Errors under the key `err` keep stack and cause, and lose
  * the statement that a database driver puts on them.
- * Lines are written at once, so none is lost when the process ends. Nobody needs to close it.
+ * No line is lost when the process exits; one that is killed (SIGKILL) may lose its last ones. Nobody needs to close it.
  */
 export function createLogger(service: string, level: LogLevel, destination?: DestinationStream): Logger {
   const options = {

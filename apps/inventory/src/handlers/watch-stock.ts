@@ -30,7 +30,12 @@ export async function* watchStock(
   const { levels, missing } = await stock.get(skus);
   const [unknown] = missing;
   if (unknown !== undefined) throw skuNotFound(unknown);
-  if (resumed === undefined) for (const level of levels) yield answer({ place, level });
+  if (resumed === undefined)
+    for (const [index, level] of levels.entries()) {
+      // Who has not had all of them has to begin anew.
+      const isLast = index === levels.length - 1;
+      yield isLast ? answer({ place, level }) : { stock: stockToMessage(level) };
+    }
 
   /** What was sent last of each SKU: what was read may be ahead of the changes that follow. */
   const sent = new Map(levels.map(({ sku, version }) => [sku, resumed === undefined ? version : 0]));

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isAppError, systemClock } from "@shoal/kernel";
 import { migrate, openDatabase } from "@shoal/storage";
-import { storageEngines } from "@shoal/testkit";
+import { type StorageEngine, storageEngines, until } from "@shoal/testkit";
 import { sql } from "kysely";
 import { reserveInBatches } from "../batching.ts";
 import { createCatalogue } from "../domain/catalogue.ts";
@@ -14,30 +15,35 @@ import type { InventoryTables } from "./tables.ts";
 /** What is refused without a wait takes less than this, where a wait in vain takes a second, in milliseconds. */
 const soonMs = 700;
 
-for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
+async function open(t: TestContext, engine: StorageEngine) {
+  const url = await engine.createDatabase(t);
+  const database = openDatabase<InventoryTables>(url);
+  t.after(() => database.close());
+  await migrate(database, migrations);
+  const parts = { store: createSqlInventoryStore(database, systemClock), clock: systemClock };
+  const reservations = createReservations(parts);
+  const batcher = reserveInBatches(reservations);
+  t.after(() => batcher.close());
+  const price = { minorUnits: 1n, currency: "EUR" };
+  for (const sku of ["A", "B", "C"])
+    await createCatalogue(parts).create({ sku, name: sku, description: "", price }, 100);
+  const reserve = (id: string, ...skus: string[]) =>
+    batcher.submit({ id, lines: skus.map((sku) => ({ sku, quantity: 1 })), timeToLiveMs: 60_000 });
+  const operator = openDatabase<InventoryTables>(url);
+  t.after(() => operator.close());
+  return { parts, reservations, batcher, reserve, operator };
+}
+
+for (const engine of storageEngines.filter(({ name }) => name === "MySQL")) {
   test(
     `on ${engine.name} those who want a product that somebody keeps locked are refused, the first ones after a second, and nobody else`,
     engine.options,
     async (t) => {
-      const url = await engine.createDatabase(t);
-      const database = openDatabase<InventoryTables>(url);
-      t.after(() => database.close());
-      await migrate(database, migrations);
-      const parts = { store: createSqlInventoryStore(database, systemClock), clock: systemClock };
-      const reservations = createReservations(parts);
-      const batcher = reserveInBatches(reservations);
-      t.after(() => batcher.close());
-      const price = { minorUnits: 1n, currency: "EUR" };
-      for (const sku of ["A", "B", "C"])
-        await createCatalogue(parts).create({ sku, name: sku, description: "", price }, 10);
-      const reserve = (id: string, ...skus: string[]) =>
-        batcher.submit({ id, lines: skus.map((sku) => ({ sku, quantity: 1 })), timeToLiveMs: 60_000 });
+      const { parts, reservations, batcher, reserve, operator } = await open(t, engine);
       await reserve("earlier", "A");
       for (const sku of ["A", "B"])
         await batcher.submit({ id: `overdue ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
 
-      const operator = openDatabase<InventoryTables>(url);
-      t.after(() => operator.close());
       const locking = await operator.db.startTransaction().execute();
       await sql`select * from products where sku = 'A' for update`.execute(locking);
       const isBusy = (error: unknown) => {
@@ -68,9 +74,40 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL"))
       assert.equal((await reservations.get("overdue B")).status, "expired");
 
       await locking.commit().execute();
+      await until("it is free again", () => reserve("r2", "A"));
       assert.equal(await reservations.expireOverdue(100), 1);
-      await Promise.all([reserve("r2", "A"), reserve("r4", "A", "B"), reservations.confirm("earlier")]);
+      await Promise.all([reserve("r4", "A", "B"), reservations.confirm("earlier")]);
       const [a] = await parts.store.find(["A"]);
-      assert.deepEqual([a?.stock.available, a?.stock.held, a?.stock.sold], [7, 2, 1]);
+      assert.deepEqual([a?.stock.available, a?.stock.held, a?.stock.sold], [97, 2, 1]);
     },
   );
+
+  test(
+    `on ${engine.name} a product that was kept locked once and is much in demand is not taken for one that is kept locked`,
+    engine.options,
+    async (t) => {
+      const { reserve, operator } = await open(t, engine);
+      const lockA = sql`select * from products where sku = 'A' for update`;
+      const locking = await operator.db.startTransaction().execute();
+      await lockA.execute(locking);
+      await assert.rejects(reserve("r1", "A"), (error) => isAppError(error, "PRODUCTS_BUSY"));
+      // As other instances do, whose transactions on it hardly leave a gap.
+      let isOver = false;
+      const others = Array.from({ length: 4 }, async () => {
+        while (!isOver)
+          await operator.transaction(async (tx) => {
+            await lockA.execute(tx);
+            await sleep(4);
+          });
+      });
+      await locking.commit().execute();
+      try {
+        await until("it is found to be free", () => reserve("r1", "A"));
+        for (let n = 2; n < 20; n += 1) await reserve(`r${n}`, "B", "A");
+      } finally {
+        isOver = true;
+        await Promise.all(others);
+      }
+    },
+  );
+}

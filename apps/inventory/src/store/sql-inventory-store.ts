@@ -26,7 +26,7 @@ export function createSqlInventoryStore(
   onCommit: () => void = () => {},
 ): InventoryStore {
   const { db, engine } = database;
-  const busy = new BusyProducts();
+  const busy = new BusyProducts(database);
   return {
     find: async (skus) => {
       if (skus.length === 0) return [];
@@ -70,24 +70,29 @@ export function createSqlInventoryStore(
         .where("expires_at_ms", "<=", BigInt(nowMs))
         .limit(limit);
       const ids = (await past.execute()).map(({ id }) => id);
-      if (ids.length > 0) await db.deleteFrom("reservations").where("id", "in", ids).execute();
+      if (ids.length === 0) return 0;
+      // Another instance may have deleted one since, and a request that came late have made the reservation.
+      await db
+        .deleteFrom("reservations")
+        .where("id", "in", ids)
+        .where("status", "=", fenced)
+        .where("expires_at_ms", "<=", BigInt(nowMs))
+        .execute();
       return ids.length;
     },
 
     transaction: async (work) => {
       const wanted = new Set<string>();
-      const before = async (tx: Transaction<InventoryTables>, skus: readonly string[]) => {
-        await busy.refuse(tx, skus);
+      const beforeLock = (skus: readonly string[]) => {
+        busy.refuse(skus);
         for (const sku of skus) wanted.add(sku);
       };
       try {
-        const result = await database.transaction((tx) =>
-          work(createTransaction(tx, engine, clock, (skus) => before(tx, skus))),
-        );
+        const result = await database.transaction((tx) => work(createTransaction(tx, engine, clock, beforeLock)));
         onCommit();
         return result;
       } catch (error) {
-        throw await busy.explain(db, [...wanted], error);
+        throw await busy.explain([...wanted], error);
       }
     },
   };
@@ -97,7 +102,7 @@ function createTransaction(
   tx: Transaction<InventoryTables>,
   engine: Database<unknown>["engine"],
   clock: Clock,
-  beforeLock: (skus: readonly string[]) => Promise<void>,
+  beforeLock: (skus: readonly string[]) => void,
 ): InventoryTransaction {
   /** SQLite has no row locks and needs none: a transaction holds the lock on the whole database. */
   const locksRows = engine === "mysql";
@@ -105,7 +110,7 @@ function createTransaction(
   return {
     lock: async (skus) => {
       if (skus.length === 0) return new Map();
-      await beforeLock(skus);
+      beforeLock(skus);
       const rows = tx
         .selectFrom("products")
         .selectAll()

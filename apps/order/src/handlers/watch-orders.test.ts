@@ -65,3 +65,17 @@ test("an order that is placed while the snapshot is read is sent, and again when
   const events = [order("new", "placed"), order("new", "cancelled")];
   assert.deepEqual(await watch([order("a", "placed")], events), ["a PLACED", "new PLACED", "new CANCELLED"]);
 });
+
+test("who has had a part of the orders of now has no token to go on from: it would miss the others", async () => {
+  const past = [order("a", "placed"), order("b", "placed"), order("c", "placed")];
+  const hangUp = new AbortController();
+  const context = { signal: hangUp.signal, draining: new AbortController().signal } as HandlerContext;
+  const orders = { list: async () => past } as unknown as Orders;
+  const target = { case: "userId" as const, value: "ada" };
+  const tokens: boolean[] = [];
+  for await (const { resumeToken } of watchOrders(orders, new FakeChanges(), { target, resumeToken: "" }, context)) {
+    tokens.push(Boolean(resumeToken));
+    if (tokens.length === past.length) break;
+  }
+  assert.deepEqual(tokens, [false, false, true]);
+});

@@ -38,9 +38,10 @@ export async function* watchOrders(
   /** What was sent last: what was read may be ahead of the changes that follow. */
   const sent = new Map<string, OrderStatus>();
   if (resumed === undefined)
-    for (const order of past) {
+    for (const [index, order] of past.entries()) {
       sent.set(order.id, order.status);
-      yield answer(order, place);
+      // Who has not had all of them has to begin anew.
+      yield index === past.length - 1 ? answer(order, place) : { order: orderToMessage(order) };
     }
   try {
     for await (const group of changes.read(place, AbortSignal.any([signal, draining]))) {

@@ -1,4 +1,4 @@
-import { AppError, requireInteger } from "@shoal/kernel";
+import { AppError, outsideAnyCall, requireInteger } from "@shoal/kernel";
 import type { Database } from "../database.ts";
 import { type OutboxTables, outboxOf, type PublishedEvent } from "./outbox.ts";
 
@@ -79,11 +79,12 @@ export class OutboxFeed<S extends OutboxTables> {
   async *read(after: bigint, signal: AbortSignal): AsyncGenerator<readonly PublishedEvent[], void, undefined> {
     if (this.#closed) return;
     this.#readers += 1;
-    if (this.#readers === 1) this.#timer = setInterval(() => this.#look(), this.#options.pollMs).unref();
-    const stopped = Promise.withResolvers<void>();
-    const stop = () => stopped.resolve();
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
+    // For all readers: it must not end with the call of the first one.
+    if (this.#readers === 1)
+      this.#timer = outsideAnyCall(() => setInterval(() => this.#look(), this.#options.pollMs).unref());
+    // A promise of its own that lives as long as the reader would keep something of each wait.
+    const stop = () => this.#tell();
+    signal.addEventListener("abort", stop, { once: true });
     try {
       const position = await this.position();
       if (after > position) throw notPublished(after, position);
@@ -94,7 +95,7 @@ export class OutboxFeed<S extends OutboxTables> {
         const events = this.#recentAfter(at) ?? (await this.#page(at));
         const last = events.at(-1);
         if (last === undefined) {
-          await Promise.race([changed, stopped.promise]);
+          await changed;
           continue;
         }
         at = last.seq;
@@ -149,7 +150,7 @@ export class OutboxFeed<S extends OutboxTables> {
 
   #look(): void {
     this.#lookAgain = true;
-    this.#looking ??= this.#follow().finally(() => {
+    this.#looking ??= outsideAnyCall(() => this.#follow()).finally(() => {
       this.#looking = undefined;
     });
   }

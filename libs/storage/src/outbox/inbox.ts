@@ -74,6 +74,7 @@ export async function pruneInbox<S extends InboxTables>(
       .deleteFrom("inbox")
       .where("consumer", "=", consumer)
       .where("event_id", "in", ids)
+      .where("at_ms", "<", BigInt(beforeMs))
       .executeTakeFirstOrThrow();
     deleted += Number(numDeletedRows);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { isAppError } from "@shoal/kernel";
+import { createContext, isAppError, runWithContext } from "@shoal/kernel";
 import { type StorageEngine, storageEngines, until } from "@shoal/testkit";
 import type { KyselyPlugin } from "kysely";
 import { type Database, openDatabase } from "../database.ts";
@@ -82,7 +82,7 @@ for (const engine of storageEngines) {
     await append(database, event("a", 1, 9_000));
     await append(database, event("b", 1, 5_000), event("b", 2, 4_000), event("c", 1, 6_000));
     await append(database, event("a", 2, 1_000));
-    assert.equal(await publishEvents(database, { limit: 1 }), 2, "the one with all of its key");
+    assert.equal(await publishEvents(database, { limit: 1 }), 1, "the first one of its key");
     await publishEvents(database);
     assert.deepEqual(await published(database), ["a1", "a2", "b1", "b2", "c1"]);
   });
@@ -124,6 +124,41 @@ for (const engine of storageEngines) {
         order.filter((name) => name.startsWith(key)),
         Array.from({ length: 20 }, (_, index) => `${key}${index + 1}`),
       );
+  });
+
+  it("publishes no more at once than it is told to, however many versions of a key wait", async (_, database) => {
+    const versions = Array.from({ length: 3_000 }, (_, n) => event("hot", n + 1));
+    for (let from = 0; from < versions.length; from += 500) await append(database, ...versions.slice(from, from + 500));
+    for (const left of [2_000, 1_000, 0]) {
+      assert.equal(await publishEvents(database, { limit: 1_000 }), 1_000);
+      const { count } = await database.db
+        .selectFrom("outbox")
+        .select((eb) => eb.fn.countAll().as("count"))
+        .where("seq", "is", null)
+        .executeTakeFirstOrThrow();
+      assert.equal(Number(count), left);
+    }
+    assert.deepEqual(
+      await published(database),
+      versions.map(({ key, version }) => `${key}${version}`),
+    );
+  });
+
+  it("goes on for its readers when the call of the one that came first ends", async (t, database) => {
+    const feed = openFeed(t, database);
+    const call = new AbortController();
+    const context = createContext({ requestId: "first", signal: call.signal });
+    const first = runWithContext(context, () => collect(t, feed, 0n));
+    const second = collect(t, feed, 0n);
+    await append(database, event("a", 1));
+    await publishEvents(database);
+    await until("both have the first event", () => first.seen.length === 1 && second.seen.length === 1);
+    first.stop();
+    call.abort();
+    await first.done;
+    await append(database, event("b", 1));
+    await publishEvents(database);
+    await until("the second one has the second event", () => second.seen.length === 2);
   });
 
   it("deletes published events that are old, and no others", async (_, database) => {

@@ -47,7 +47,8 @@ export async function publishEvents<S extends OutboxTables>(
       events = await unpublished.where("event_key", "in", [...keys]).execute();
     }
     if (events.length === 0) return 0;
-    events = versionsInOrder(events);
+    // The first ones only: a statement has its bounds, and those of a key that are left are its last.
+    events = versionsInOrder(events).slice(0, limit);
     // The rows exist: this sets their places, in one statement.
     const rows = events.map((event, index) => ({ ...event, payload: "", at_ms: 0n, seq: next_seq + BigInt(index) }));
     await insertRows(

@@ -40,7 +40,9 @@ export class OutboxRelay<S extends OutboxTables> {
   readonly #options: OutboxRelayOptions;
   readonly #stopped = new AbortController();
   readonly #running: Promise<void>;
-  #nudged = Promise.withResolvers<void>();
+  #isNudged = false;
+  /** Ends the wait that it is in. */
+  #wake: (() => void) | undefined;
 
   /** Begins at once. Throws a `RangeError` for options out of range. */
   constructor(database: Database<S>, options: Partial<OutboxRelayOptions> = {}) {
@@ -54,7 +56,8 @@ export class OutboxRelay<S extends OutboxTables> {
 
   /** Something was committed that may have written events. Cheap: for telling after every transaction. */
   nudge(): void {
-    this.#nudged.resolve();
+    this.#isNudged = true;
+    this.#wake?.();
   }
 
   /** Publishes nothing more, and resolves when nothing is at work. May be called again. */
@@ -93,12 +96,15 @@ export class OutboxRelay<S extends OutboxTables> {
 
   /** Waits until it is nudged, or has been since the last time, or `ms` are over; answers whether it was nudged. */
   async #untilNudged(ms: number): Promise<boolean> {
-    const over = new AbortController();
-    const late = pause(ms, AbortSignal.any([this.#stopped.signal, over.signal])).then(() => false);
-    const isNudged = await Promise.race([this.#nudged.promise.then(() => true), late]);
-    over.abort();
-    if (isNudged) this.#nudged = Promise.withResolvers<void>();
-    return isNudged;
+    if (!this.#isNudged) {
+      const over = new AbortController();
+      this.#wake = () => over.abort();
+      await pause(ms, AbortSignal.any([this.#stopped.signal, over.signal]));
+      this.#wake = undefined;
+    }
+    const wasNudged = this.#isNudged;
+    this.#isNudged = false;
+    return wasNudged;
   }
 }
 
