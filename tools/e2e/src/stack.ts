@@ -44,6 +44,8 @@ export async function startStack(
   { env = {}, ...options }: LaunchOptions = {},
 ): Promise<RunningStack> {
   const launched = await launch({
+    // Why a start has failed, say; its log goes with the test.
+    onWarning: (name, { message }) => t.diagnostic(`${name}: ${message}`),
     ...options,
     home,
     env: {
