@@ -37,7 +37,7 @@ export function sqliteEngine(path: string, settings: ConnectionSettings): Engine
     max: 1,
     idleMs: never,
     maxAgeMs: never,
-    open: async () => new NodeSqliteConnection(path),
+    open: () => openConnection(path),
     close: (connection) => connection.close(),
   });
   const dialect: Dialect = {
@@ -98,15 +98,29 @@ class NodeSqliteDriver implements Driver {
   async destroy(): Promise<void> {}
 }
 
+/** Waits for other processes that open the same file: SQLite itself does not wait where they make it one with a log (WAL). */
+async function openConnection(path: string): Promise<NodeSqliteConnection> {
+  makeFolder(dirname(path));
+  const giveUpAt = performance.now() + busyTimeoutMs;
+  while (true) {
+    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+    try {
+      database.exec("pragma journal_mode = wal; pragma synchronous = full;");
+      return new NodeSqliteConnection(database);
+    } catch (error) {
+      database.close();
+      if (!isSqliteBusy(error) || performance.now() >= giveUpAt) throw error;
+      await sleep(busyPollMs);
+    }
+  }
+}
+
 class NodeSqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(path: string) {
-    makeFolder(dirname(path));
-    this.#database = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
-    // From here on waiting is ours: SQLite's own would stop the event loop.
-    this.#database.exec("pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 0;");
+  constructor(database: DatabaseSync) {
+    this.#database = database;
   }
 
   close(): void {
