@@ -75,6 +75,22 @@ export class AppError extends Error {
   }
 }
 
+/** All that an error says but its cause: what another one like it is made of, here or where it has been sent as JSON. */
+export function initOf(error: AppError): AppErrorInit {
+  const { kind, reason, domain, message, metadata, violations, resource, preconditions, retryAfterMs } = error;
+  return {
+    kind,
+    reason,
+    domain,
+    message,
+    metadata,
+    violations,
+    preconditions,
+    ...(resource !== undefined && { resource }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
+}
+
 /** Whether a caught value is an {@link AppError}, and, if given, of this reason. */
 export function isAppError(value: unknown, reason?: string): value is AppError {
   return value instanceof AppError && (reason === undefined || value.reason === reason);

@@ -1,4 +1,4 @@
-export { AppError, type AppErrorInit, type ErrorKind, type FieldViolation, isAppError } from "./app-error.ts";
+export { AppError, type AppErrorInit, type ErrorKind, type FieldViolation, initOf, isAppError } from "./app-error.ts";
 export {
   type CallContext,
   createContext,

@@ -90,49 +90,23 @@ export function toGrpcStatus(error: unknown): StatusObject {
  * gRPC's own status, trailers included.
  */
 export function fromStatus(end: StatusObject): AppError {
-  const details = detailsIn(end.metadata);
-  const info = find(details, ErrorInfoSchema);
-  const retry = find(details, RetryInfoSchema)?.retryDelay;
-  const resource = find(details, ResourceInfoSchema);
-  const lost = info === undefined && isLostConnection(end);
+  const told = detailsTold(detailsIn(end.metadata));
+  const lost = told.reason === undefined && isLostConnection(end);
   return new AppError({
     kind: lost ? "unavailable" : (kindOfCode.get(end.code) ?? "internal"),
-    reason: info?.reason ?? (lost ? "CONNECTION_LOST" : (status[end.code] ?? "UNKNOWN")),
-    domain: info?.domain ?? "grpc",
+    domain: "grpc",
     message: end.details || `the call ended with status ${status[end.code] ?? end.code}, and no message`,
-    metadata: info?.metadata ?? {},
-    violations: (find(details, BadRequestSchema)?.fieldViolations ?? []).map(({ field, description }) => ({
-      field,
-      description,
-    })),
-    preconditions: (find(details, PreconditionFailureSchema)?.violations ?? []).map(({ subject, description }) => ({
-      subject,
-      description,
-    })),
-    ...(resource && { resource: { type: resource.resourceType, name: resource.resourceName } }),
-    ...(retry && { retryAfterMs: durationMs(retry) }),
+    ...told,
+    reason: told.reason ?? (lost ? "CONNECTION_LOST" : (status[end.code] ?? "UNKNOWN")),
     cause: end,
   });
 }
 
 /** The failure that a `google.rpc.Status` tells, such as one item of a batch has ended with: the inverse of {@link statusOf}. */
 export function errorOf({ code, message, details }: Status): AppError {
-  const info = find(details, ErrorInfoSchema);
-  const violations = find(details, BadRequestSchema)?.fieldViolations ?? [];
-  const preconditions = find(details, PreconditionFailureSchema)?.violations ?? [];
-  const resource = find(details, ResourceInfoSchema);
-  const retry = find(details, RetryInfoSchema)?.retryDelay;
-  return new AppError({
-    kind: kindOfCode.get(code) ?? "internal",
-    reason: info?.reason ?? status[code] ?? "UNKNOWN",
-    domain: info?.domain ?? "grpc",
-    message,
-    metadata: info?.metadata ?? {},
-    violations: violations.map(({ field, description }) => ({ field, description })),
-    preconditions: preconditions.map(({ subject, description }) => ({ subject, description })),
-    ...(resource && { resource: { type: resource.resourceType, name: resource.resourceName } }),
-    ...(retry && { retryAfterMs: durationMs(retry) }),
-  });
+  const told = detailsTold(details);
+  const reason = told.reason ?? status[code] ?? "UNKNOWN";
+  return new AppError({ kind: kindOfCode.get(code) ?? "internal", domain: "grpc", message, ...told, reason });
 }
 
 /** The name of the code that a call failed with; a lost connection is `UNAVAILABLE`, whatever grpc-js calls it. */
@@ -248,6 +222,22 @@ function mapValues(record: Readonly<Record<string, string>>, change: (value: str
 
 function pack<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any {
   return anyPack(schema, create(schema, init));
+}
+
+/** What the details of a failure tell of it. */
+function detailsTold(details: readonly Any[]) {
+  const info = find(details, ErrorInfoSchema);
+  const resource = find(details, ResourceInfoSchema);
+  const retry = find(details, RetryInfoSchema)?.retryDelay;
+  const violations = find(details, BadRequestSchema)?.fieldViolations ?? [];
+  const preconditions = find(details, PreconditionFailureSchema)?.violations ?? [];
+  return {
+    ...(info && { reason: info.reason, domain: info.domain, metadata: info.metadata }),
+    violations: violations.map(({ field, description }) => ({ field, description })),
+    preconditions: preconditions.map(({ subject, description }) => ({ subject, description })),
+    ...(resource && { resource: { type: resource.resourceType, name: resource.resourceName } }),
+    ...(retry && { retryAfterMs: durationMs(retry) }),
+  };
 }
 
 function find<D extends DescMessage>(details: readonly Any[], schema: D) {

@@ -1,4 +1,4 @@
-import type { BenchReport, Table } from "./bench.ts";
+import type { BenchReport, BenchRow, Table } from "./bench.ts";
 
 /** A report as it is printed: its tables and, with `json`, its rows as one JSON array on the last line. */
 export function formatReport({ tables, rows }: BenchReport, json: boolean): string {
@@ -31,4 +31,24 @@ export function formatFigure(value: number): string {
 /** A figure for programs: five digits that count. */
 export function roundFigure(value: number): number {
   return Number(value.toPrecision(5));
+}
+
+/** A row of a bench; nothing to compare with where `baseline` or `ratio` is none (NaN). */
+export function benchRow(
+  name: string,
+  value: number,
+  unit: string,
+  baseline = Number.NaN,
+  ratio = value / baseline,
+): BenchRow {
+  const [bench = name] = name.split(".");
+  const known = Number.isFinite(baseline) && Number.isFinite(ratio);
+  return {
+    bench,
+    name,
+    value: roundFigure(value),
+    unit,
+    baseline: known ? roundFigure(baseline) : null,
+    ratio: known ? roundFigure(ratio) : null,
+  };
 }

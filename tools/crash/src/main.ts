@@ -1,7 +1,8 @@
 // `npm run crash [-- options]`: see `usage` in arguments.ts. Exit code 0 when all holds, 1 when something does not or a crash
 // did not come about, 2 for arguments that it does not know, 130 after Ctrl-C.
+import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
-import { type CrashArguments, readArguments, usage } from "./arguments.ts";
+import { readArguments, usage } from "./arguments.ts";
 import { planCycles } from "./plan.ts";
 import { formatResult } from "./report.ts";
 import { runCrashes } from "./run.ts";
@@ -10,7 +11,7 @@ const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop.abort());
 onParentGone(() => stop.abort());
 
-const { cycles, seed, database } = argumentsOrExit();
+const { cycles, seed, database } = argumentsOrExit(readArguments, usage);
 console.log(`${cycles} crashes, seed ${seed}`);
 try {
   const plan = planCycles(cycles, seed, database === undefined);
@@ -27,16 +28,4 @@ try {
   if (stop.signal.aborted) process.exit(130);
   console.error(error);
   process.exitCode = 1;
-}
-
-function argumentsOrExit(): CrashArguments {
-  try {
-    const read = readArguments(process.argv.slice(2));
-    if (!read.help) return read;
-    console.log(usage);
-    process.exit(0);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`);
-    process.exit(2);
-  }
 }

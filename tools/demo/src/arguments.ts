@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { wholeNumber } from "@shoal/tools-repo/command-line";
 
 /** What the command line says. */
 export interface DemoArguments {
@@ -43,10 +44,4 @@ export function readArguments(args: readonly string[]): DemoArguments {
     catalogue: values.catalogue,
     help: values.help,
   };
-}
-
-function wholeNumber(option: string, value: string, min: number, max: number): number {
-  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  throw new Error(`${option} must be a whole number from ${min} to ${max}, not "${value}"`);
 }

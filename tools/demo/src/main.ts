@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { styleText } from "node:util";
 import { SettingsError } from "@shoal/config";
 import { AppError, newId } from "@shoal/kernel";
+import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type DemoArguments, readArguments, usage } from "./arguments.ts";
 import { parseCatalogue } from "./catalogue.ts";
@@ -28,7 +29,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 onParentGone(() => stop.abort());
 
-const options = argumentsOrExit();
+const options = argumentsOrExit(readArguments, usage);
 try {
   process.exitCode = (await demo(options)) ? 0 : 1;
 } catch (error) {
@@ -81,18 +82,6 @@ async function readCatalogue(path: string | undefined) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT")
       throw new DemoError(`there is no file ${file}`, { cause: error });
     throw error;
-  }
-}
-
-function argumentsOrExit(): DemoArguments {
-  try {
-    const read = readArguments(process.argv.slice(2));
-    if (!read.help) return read;
-    console.log(usage);
-    process.exit(0);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`);
-    process.exit(2);
   }
 }
 

@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { repositoryRoot } from "@shoal/launcher";
+import { wholeNumber } from "@shoal/tools-repo/command-line";
 
 /** What the command line and the environment say. */
 export interface InvariantArguments {
@@ -40,14 +41,11 @@ export function readArguments(args: readonly string[], env: NodeJS.ProcessEnv): 
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const overdueMs = /^\d{1,8}$/.test(values["overdue-ms"]) ? Number(values["overdue-ms"]) : Number.NaN;
-  if (!(overdueMs <= 86_400_000))
-    throw new Error(`--overdue-ms must be a whole number from 0 to 86400000, not "${values["overdue-ms"]}"`);
   return {
     order: values.order ?? databaseOf("order", env),
     inventory: values.inventory ?? databaseOf("inventory", env),
     settled: values.settled,
-    overdueMs,
+    overdueMs: wholeNumber("--overdue-ms", values["overdue-ms"], 0, 86_400_000),
     json: values.json,
     help: values.help,
   };

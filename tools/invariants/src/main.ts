@@ -1,14 +1,15 @@
 // `npm run check:invariants [-- options]`: see `usage` in arguments.ts. Exit code 0 when all holds, 1 when something does not
 // or could not be checked, 2 for arguments that it does not know.
+import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
-import { type InvariantArguments, readArguments, usage } from "./arguments.ts";
+import { readArguments, usage } from "./arguments.ts";
 import { checkInvariants } from "./check.ts";
 import { allHold, formatFindings } from "./report.ts";
 import { SnapshotError } from "./snapshot.ts";
 
 onParentGone(() => process.exit(1));
 
-const options = argumentsOrExit();
+const options = argumentsOrExit((args) => readArguments(args, process.env), usage);
 try {
   const began = performance.now();
   const findings = await checkInvariants(options);
@@ -19,16 +20,4 @@ try {
 } catch (error) {
   console.error(error instanceof SnapshotError ? error.message : error);
   process.exitCode = 1;
-}
-
-function argumentsOrExit(): InvariantArguments {
-  try {
-    const read = readArguments(process.argv.slice(2), process.env);
-    if (!read.help) return read;
-    console.log(usage);
-    process.exit(0);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`);
-    process.exit(2);
-  }
 }

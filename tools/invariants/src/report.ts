@@ -8,7 +8,7 @@ export function allHold(findings: readonly Finding[]): boolean {
 /** A line for each invariant, below it some of its violations, and in the end how many hold and how long it took. */
 export function formatFindings(findings: readonly Finding[], tookMs: number): string {
   const violated = findings.filter(({ violations }) => violations > 0).length;
-  const result = violated === 0 ? "all hold" : `${violated} do not hold`;
+  const result = violated === 0 ? "all hold" : `${violated} ${violated === 1 ? "does" : "do"} not hold`;
   return `${formatLines(findings)}\n${findings.length} invariants, ${result}, in ${(tookMs / 1_000).toFixed(1)} s`;
 }
 

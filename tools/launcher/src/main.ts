@@ -1,7 +1,8 @@
 // `npm start [-- --fresh --faults --scale SERVICE=N]`: runs all services on this machine until Ctrl-C. Exit code 0 after
 // an orderly stop, 1 when a service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
+import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
-import { type LauncherArguments, readArguments } from "./arguments.ts";
+import { readArguments } from "./arguments.ts";
 import { Deaths } from "./deaths.ts";
 import { createStack, homeOf } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
@@ -22,7 +23,7 @@ SHOAL_USER_DATABASE_URL=mysql://user:password@127.0.0.1:3306/users. SHOAL_HOME i
 data and logs, .shoal in the repository unless set. The services find each other in a registry
 on port 50050, or SHOAL_REGISTRY_PORT.`;
 
-const { fresh, faults, scale } = argumentsOrExit();
+const { fresh, faults, scale } = argumentsOrExit((args) => readArguments(args, services), usage);
 const began = performance.now();
 const home = homeOf(process.env);
 const deaths = new Deaths();
@@ -96,16 +97,4 @@ async function replace(name: string): Promise<void> {
 function leaveOut(name: string): void {
   if (stack.othersOf(name).length === 0) void stop(1);
   else report.reportTrouble(`${name} is left out.`);
-}
-
-function argumentsOrExit(): LauncherArguments {
-  try {
-    const read = readArguments(process.argv.slice(2), services);
-    if (!read.help) return read;
-    console.log(usage);
-    process.exit(0);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`);
-    process.exit(2);
-  }
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { wholeNumber } from "@shoal/tools-repo/command-line";
 
 /** What the command line says. */
 export interface SimulationArguments {
@@ -21,6 +22,8 @@ the same again. Exit code 0 when all holds, 1 when something does not.
   --trace      print all that happens
   --help       show this`;
 
+const maxSeed = 4_000_000_000;
+
 /** Reads the command line; throws an `Error` that says what is wrong with it. */
 export function readArguments(args: readonly string[]): SimulationArguments {
   const { values } = parseArgs({
@@ -33,14 +36,12 @@ export function readArguments(args: readonly string[]): SimulationArguments {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const number = (name: "seeds" | "from" | "seed", least: number, most: number): number => {
-    const text = values[name] ?? "";
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    if (!(value >= least && value <= most))
-      throw new Error(`--${name} must be a whole number from ${least} to ${most}, not "${text}"`);
-    return value;
-  };
   const { trace, help } = values;
-  if (values.seed !== undefined) return { seeds: 1, from: number("seed", 0, 4_000_000_000), trace, help };
-  return { seeds: number("seeds", 1, 100_000_000), from: number("from", 0, 4_000_000_000), trace, help };
+  if (values.seed !== undefined) return { seeds: 1, from: wholeNumber("--seed", values.seed, 0, maxSeed), trace, help };
+  return {
+    seeds: wholeNumber("--seeds", values.seeds, 1, 100_000_000),
+    from: wholeNumber("--from", values.from, 0, maxSeed),
+    trace,
+    help,
+  };
 }

@@ -1,7 +1,8 @@
 // `npm run simulate [-- options]`: see `usage` in arguments.ts. Exit code 0 when all holds, 1 when something does not, 2 for
 // arguments that it does not know, 130 after Ctrl-C.
+import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
-import { readArguments, type SimulationArguments, usage } from "./arguments.ts";
+import { readArguments, usage } from "./arguments.ts";
 import { type SimulationResult, simulate } from "./simulate.ts";
 
 /** How many failing seeds are told of before it stops. */
@@ -13,7 +14,7 @@ const showEveryMs = 200;
 process.on("SIGINT", () => process.exit(130));
 onParentGone(() => process.exit(1));
 
-const { seeds, from, trace } = argumentsOrExit();
+const { seeds, from, trace } = argumentsOrExit(readArguments, usage);
 const began = performance.now();
 const totals = { events: 0, orders: 0, confirmed: 0 };
 let failing = 0;
@@ -46,16 +47,4 @@ function tell({ seed, violation, conditions }: SimulationResult): void {
   console.log(`seed ${seed}: ${violation}`);
   console.log(`  under ${JSON.stringify(conditions)}`);
   console.log(`  again, with its history: npm run simulate -- --seed ${seed} --trace`);
-}
-
-function argumentsOrExit(): SimulationArguments {
-  try {
-    const read = readArguments(process.argv.slice(2));
-    if (!read.help) return read;
-    console.log(usage);
-    process.exit(0);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`);
-    process.exit(2);
-  }
 }

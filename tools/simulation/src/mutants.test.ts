@@ -42,8 +42,8 @@ const faults: readonly (readonly [fault: string, plants: Plants, finds: RegExp])
         }));
         return {
           ...lying(store),
-          findOverdue: async (nowMs, limit) => {
-            overdue = [...new Set([...overdue, ...(await store.findOverdue(nowMs, limit))])];
+          findOverdue: async (...query) => {
+            overdue = [...new Set([...overdue, ...(await store.findOverdue(...query))])];
             return overdue;
           },
         };

@@ -43,8 +43,8 @@ export interface InventoryStore {
   replace(product: Product, version: number): Promise<boolean>;
   /** The reservation with that id. */
   findReservation(id: string): Promise<Reservation | undefined>;
-  /** Ids of up to `limit` holds that expired at `nowMs` or before, those that expired first at the front. */
-  findOverdue(nowMs: number, limit: number): Promise<readonly string[]>;
+  /** Ids of up to `limit` holds that expired at `nowMs` or before, after the `skip` that expired first, by that time. */
+  findOverdue(nowMs: number, limit: number, skip: number): Promise<readonly string[]>;
   /** Deletes up to `limit` fences whose time has passed at `nowMs`; answers how many. */
   deleteFences(nowMs: number, limit: number): Promise<number>;
   /**

@@ -41,8 +41,8 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL")) {
     async (t) => {
       const { parts, reservations, batcher, reserve, operator } = await open(t, engine);
       await reserve("earlier", "A");
-      for (const sku of ["A", "B"])
-        await batcher.submit({ id: `overdue ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
+      for (const [n, sku] of [..."AAAB"].entries())
+        await batcher.submit({ id: `overdue ${n} ${sku}`, lines: [{ sku, quantity: 1 }], timeToLiveMs: 0 });
 
       const locking = await operator.db.startTransaction().execute();
       await sql`select * from products where sku = 'A' for update`.execute(locking);
@@ -70,12 +70,12 @@ for (const engine of storageEngines.filter(({ name }) => name === "MySQL")) {
       const others = Promise.all([reserve("r7", "B"), reserve("r8", "C")]);
       assert.ok((await timed(Promise.all([refused, confirmed, others]))) < soonMs, "nobody waits for it again");
 
-      assert.equal(await reservations.expireOverdue(100), 1, "the sweeper ends the holds of other products");
-      assert.equal((await reservations.get("overdue B")).status, "expired");
+      assert.equal(await reservations.expireOverdue(2), 1, "the sweeper finds and ends the hold of another product");
+      assert.equal((await reservations.get("overdue 3 B")).status, "expired");
 
       await locking.commit().execute();
       await until("it is free again", () => reserve("r2", "A"));
-      assert.equal(await reservations.expireOverdue(100), 1);
+      assert.equal(await reservations.expireOverdue(100), 3);
       await Promise.all([reserve("r4", "A", "B"), reservations.confirm("earlier")]);
       const [a] = await parts.store.find(["A"]);
       assert.deepEqual([a?.stock.available, a?.stock.held, a?.stock.sold], [97, 2, 1]);

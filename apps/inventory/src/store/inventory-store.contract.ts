@@ -171,7 +171,7 @@ export function inventoryStoreContract(
     assert.equal(await store.deleteFences(1_499, 10), 0);
     assert.equal(await store.deleteFences(1_500, 10), 1);
     assert.equal(await store.findReservation("never"), undefined);
-    assert.deepEqual(await store.findOverdue(2_000, 10), ["r1"]);
+    assert.deepEqual(await store.findOverdue(2_000, 10, 0), ["r1"]);
   });
 
   it("finds the holds that are overdue, the oldest first, and no others", async (store) => {
@@ -180,8 +180,9 @@ export function inventoryStoreContract(
         await tx.insertReservations([held(id, expiresAtMs)]);
       await tx.setStatus(["sold"], "confirmed");
     });
-    assert.deepEqual(await store.findOverdue(2_000, 10), ["first", "second"]);
-    assert.deepEqual(await store.findOverdue(2_000, 1), ["first"]);
+    assert.deepEqual(await store.findOverdue(2_000, 10, 0), ["first", "second"]);
+    assert.deepEqual(await store.findOverdue(2_000, 1, 0), ["first"]);
+    assert.deepEqual(await store.findOverdue(2_000, 10, 1), ["second"]);
     assert.equal((await store.findReservation("sold"))?.status, "confirmed");
   });
 }

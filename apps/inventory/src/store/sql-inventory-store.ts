@@ -51,14 +51,15 @@ export function createSqlInventoryStore(
 
     findReservation: async (id) => (await readReservations(db, [id]))[0],
 
-    findOverdue: async (nowMs, limit) => {
+    findOverdue: async (nowMs, limit, skip) => {
       const overdue = db
         .selectFrom("reservations")
         .select("id")
         .where("status", "=", "held")
         .where("expires_at_ms", "<=", BigInt(nowMs))
         .orderBy("expires_at_ms")
-        .limit(limit);
+        .limit(limit)
+        .offset(skip);
       return (await overdue.execute()).map(({ id }) => id);
     },
 

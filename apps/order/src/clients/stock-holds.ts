@@ -8,7 +8,7 @@ import {
   type ReserveStockRequestSchema,
 } from "@shoal/contracts/inventory/v1/inventory_service";
 import type { Money as MoneyMessage } from "@shoal/contracts/type/v1/money";
-import { AppError, isAppError, type Money } from "@shoal/kernel";
+import { AppError, initOf, isAppError, type Money } from "@shoal/kernel";
 import { type Client, errorOf } from "@shoal/rpc";
 import { domain, type HoldEnd, holdEnded, idempotencyKeyReused } from "../domain/order.ts";
 import type { Hold, StockHolds } from "../domain/ports.ts";
@@ -59,7 +59,8 @@ function stockHolds(client: Client<typeof InventoryService>, reserve: ReserveSto
         if (isAppError(error, "RESERVATION_ID_REUSED")) throw idempotencyKeyReused(orderId, error);
         // Released before it was made.
         if (isAppError(error, "RESERVATION_RELEASED")) throw holdEnded(orderId);
-        if (error instanceof AppError && orderReasons.has(error.reason)) throw asOwn(error);
+        if (error instanceof AppError && orderReasons.has(error.reason))
+          throw new AppError({ ...initOf(error), domain, cause: error });
         throw upstreamError("inventory", error);
       }
     },
@@ -95,21 +96,6 @@ function endIn(error: unknown): HoldEnd {
   const end = error instanceof AppError ? endsByReason.get(error.reason) : undefined;
   if (end === undefined) throw upstreamError("inventory", error);
   return end;
-}
-
-function asOwn(error: AppError): AppError {
-  const { kind, reason, message, metadata, violations, preconditions, resource } = error;
-  return new AppError({
-    kind,
-    reason,
-    domain,
-    message,
-    metadata,
-    violations,
-    preconditions,
-    ...(resource && { resource }),
-    cause: error,
-  });
 }
 
 function toHold(reservation: Reservation | undefined): Hold {

@@ -1,19 +1,8 @@
-import { AppError, type AppErrorInit } from "@shoal/kernel";
+import { AppError, type AppErrorInit, initOf } from "@shoal/kernel";
 
 /** An error as text, without its cause. */
 export function errorToText(error: AppError): string {
-  const { kind, reason, domain, message, metadata, violations, preconditions, resource } = error;
-  const init: AppErrorInit = {
-    kind,
-    reason,
-    domain,
-    message,
-    metadata,
-    violations,
-    preconditions,
-    ...(resource && { resource }),
-  };
-  return JSON.stringify(init);
+  return JSON.stringify(initOf(error));
 }
 
 /** The error of a text of {@link errorToText}. */

@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import type { BenchReport, BenchRow, Table } from "../bench.ts";
 import { type Measure, measures, middle, ratio } from "../orders/orders-report.ts";
 import type { OrdersSample } from "../orders/orders-sample.ts";
-import { formatFigure, roundFigure } from "../report.ts";
+import { benchRow, formatFigure } from "../report.ts";
 import { median } from "../statistics.ts";
 import type { CatalogueFigures } from "./fill-catalogue.ts";
 
@@ -64,15 +64,15 @@ export function reportCatalogue(
   };
   const million = results.find(({ size, skus }) => size.name === "1m" && skus === "spread");
   const rows: readonly BenchRow[] = [
-    ...(million === undefined ? [] : [rowOf("catalogue.million.cost", costRatio(million), "of 1,000 products")]),
+    ...(million === undefined ? [] : [benchRow("catalogue.million.cost", costRatio(million), "of 1,000 products")]),
     ...results.flatMap((result) => {
       const { size, skus, samples } = result;
       const baselines = baselineOf(result);
       const prefix = `catalogue.${skus}.${size.name}`;
       return [
-        rowOf(`${prefix}.cost`, median(costs(samples)), "µs/order", median(costs(baselines)), costRatio(result)),
+        benchRow(`${prefix}.cost`, median(costs(samples)), "µs/order", median(costs(baselines)), costRatio(result)),
         ...measures.map(({ name, key, unit }) =>
-          rowOf(
+          benchRow(
             `${prefix}.${name}`,
             middle(samples, key),
             unit,
@@ -127,16 +127,4 @@ function tableOf(
 
 function mebibytes(bytes: number): string {
   return `${formatFigure(bytes / mebibyte)} MiB`;
-}
-
-function rowOf(name: string, value: number, unit: string, baseline = Number.NaN, times = Number.NaN): BenchRow {
-  const known = Number.isFinite(baseline) && Number.isFinite(times);
-  return {
-    bench: "catalogue",
-    name,
-    value: roundFigure(value),
-    unit,
-    baseline: known ? roundFigure(baseline) : null,
-    ratio: known ? roundFigure(times) : null,
-  };
 }

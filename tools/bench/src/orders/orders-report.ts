@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { BenchReport, BenchRow, Table } from "../bench.ts";
-import { formatFigure, roundFigure } from "../report.ts";
+import { benchRow, formatFigure } from "../report.ts";
 import { median, quantile } from "../statistics.ts";
 import type { OrderSubject } from "./order-subjects.ts";
 import { cells, concurrencies, type OrdersCell, type OrdersResult, type OrdersSample } from "./orders-sample.ts";
@@ -64,7 +64,7 @@ function headlines(find: Find): readonly BenchRow[] {
   const against = (other: Name, skus: OrdersCell["skus"], callers?: OrdersCell["callers"]) => {
     const of = (subject: Name) => (callers === undefined ? best(subject, skus) : find(subject, skus, callers));
     const at = callers === undefined ? "" : `c${callers}_`;
-    return row(`orders.${skus}.${at}vs_${other}`, ratio(of("shoal"), of(other), "throughput"), `of ${other}`);
+    return benchRow(`orders.${skus}.${at}vs_${other}`, ratio(of("shoal"), of(other), "throughput"), `of ${other}`);
   };
   return [
     against("plain", "hot"),
@@ -92,19 +92,7 @@ function compared(
   baselines: readonly OrdersSample[],
   key: Measure,
 ): BenchRow {
-  return row(name, middle(samples, key), unit, middle(baselines, key), ratio(samples, baselines, key));
-}
-
-function row(name: string, value: number, unit: string, baseline = Number.NaN, times = Number.NaN): BenchRow {
-  const known = Number.isFinite(baseline) && Number.isFinite(times);
-  return {
-    bench: "orders",
-    name,
-    value: roundFigure(value),
-    unit,
-    baseline: known ? roundFigure(baseline) : null,
-    ratio: known ? roundFigure(times) : null,
-  };
+  return benchRow(name, middle(samples, key), unit, middle(baselines, key), ratio(samples, baselines, key));
 }
 
 /** Of each round the sample with the most throughput, of those with several numbers of callers; none where one has none. */

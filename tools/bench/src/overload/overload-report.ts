@@ -1,5 +1,5 @@
 import type { BenchReport, BenchRow, Table } from "../bench.ts";
-import { formatFigure, roundFigure } from "../report.ts";
+import { benchRow, formatFigure } from "../report.ts";
 import { median, quantile } from "../statistics.ts";
 import type { PriorityResult } from "./overload-client-process.ts";
 import { levels, type OverloadRound, type OverloadSubject, recoverySeconds } from "./overload-round.ts";
@@ -71,7 +71,7 @@ function reportSubject({ name, what }: OverloadSubject, rounds: readonly Overloa
     ],
   };
   const rows = levels.flatMap((times, level) => rowsOf(`${prefix}.${times}x`, figures[level] ?? usual, usual));
-  return { table, rows: [...rows, row(`${prefix}.recovery_s`, recovery, "s")] };
+  return { table, rows: [...rows, benchRow(`${prefix}.recovery_s`, recovery, "s")] };
 }
 
 function figuresOf({ levels: measured, seconds }: OverloadRound, level: number): LevelFigures {
@@ -152,23 +152,11 @@ function cell(value: number): string {
 
 function rowsOf(prefix: string, figures: LevelFigures, usual: LevelFigures): readonly BenchRow[] {
   return [
-    row(`${prefix}.goodput`, figures.goodput / figures.peak, "of peak"),
-    row(`${prefix}.p99`, figures.p99, "ms", usual.p99),
-    row(`${prefix}.critical`, figures.critical, "of calls"),
-    row(`${prefix}.default`, figures.default, "of calls"),
-    row(`${prefix}.sheddable`, figures.sheddable, "of calls"),
-    row(`${prefix}.refusal_p99`, figures.refusalP99, "ms"),
+    benchRow(`${prefix}.goodput`, figures.goodput / figures.peak, "of peak"),
+    benchRow(`${prefix}.p99`, figures.p99, "ms", usual.p99),
+    benchRow(`${prefix}.critical`, figures.critical, "of calls"),
+    benchRow(`${prefix}.default`, figures.default, "of calls"),
+    benchRow(`${prefix}.sheddable`, figures.sheddable, "of calls"),
+    benchRow(`${prefix}.refusal_p99`, figures.refusalP99, "ms"),
   ].filter(({ value }) => Number.isFinite(value));
-}
-
-function row(name: string, value: number, unit: string, baseline?: number): BenchRow {
-  const known = baseline !== undefined && Number.isFinite(baseline);
-  return {
-    bench: "overload",
-    name,
-    value: roundFigure(value),
-    unit,
-    baseline: known ? roundFigure(baseline) : null,
-    ratio: known ? roundFigure(value / baseline) : null,
-  };
 }

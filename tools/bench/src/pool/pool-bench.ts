@@ -2,7 +2,7 @@ import { defaultDatabaseOptions, openDatabase } from "@shoal/storage";
 import { findDatabaseServerBinary, startDatabaseServer } from "@shoal/testkit/database-server-process";
 import { sql } from "kysely";
 import type { Bench, BenchReport, BenchRow, BenchSettings } from "../bench.ts";
-import { formatFigure, roundFigure } from "../report.ts";
+import { benchRow, formatFigure } from "../report.ts";
 import { startWorker } from "../rpc/processes.ts";
 import { median, quantile, rotated } from "../statistics.ts";
 import type { FloodResult, PoolClientTasks } from "./pool-client-process.ts";
@@ -158,16 +158,7 @@ function report(
       const value = middle(subject, name);
       if (value === undefined) return [];
       const base = subject === baseline ? undefined : middle(baseline, name);
-      return [
-        {
-          bench: "pool",
-          name: `pool.flood.${name}.${subject.name}`,
-          value: roundFigure(value),
-          unit,
-          baseline: base === undefined ? null : roundFigure(base),
-          ratio: base ? roundFigure(value / base) : null,
-        },
-      ];
+      return [benchRow(`pool.flood.${name}.${subject.name}`, value, unit, base)];
     }),
   );
   return { tables: [table], rows };

@@ -57,12 +57,12 @@ export function createMemoryInventoryStore(
 
     findReservation: (id) => session.statement("find a reservation", (tx) => tx.find(reservations, [id])[0]),
 
-    findOverdue: (nowMs, limit) =>
+    findOverdue: (nowMs, limit, skip) =>
       session.statement("find overdue holds", (tx) =>
         tx
           .scan(reservations, ({ status, expiresAtMs }) => status === "held" && expiresAtMs <= nowMs)
           .sort((one, other) => one.expiresAtMs - other.expiresAtMs)
-          .slice(0, limit)
+          .slice(skip, skip + limit)
           .map(({ id }) => id),
       ),
 
