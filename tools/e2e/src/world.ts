@@ -37,7 +37,7 @@ export interface World {
   readonly othersOrdersPageToken: string;
 }
 
-/** Makes a world at a place; answers it, and the stack that it runs on now. */
+/** Makes a world at a place; answers it, and the stack that it runs on. */
 export async function makeWorld(t: TestContext, place: Place): Promise<{ world: World; stack: RunningStack }> {
   // What shall expire is made by a first instance of the order service, whose orders live no longer than they must.
   const stack = await startStack(t, place, {
