@@ -12,6 +12,10 @@ test("takes what is given", () => {
   assert.deepEqual([orders, catalogue], [50, "c.csv"]);
 });
 
+test("shows its help whatever else is said", () => {
+  assert.ok(readArguments(["--help", "--orders", "many"]).help);
+});
+
 test("refuses what it does not know or cannot use", () => {
   for (const args of [["--orders", "0"], ["--orders", "1e3"], ["--order", "5"], ["5"], ["--users", "10001"]])
     assert.throws(() => readArguments(args), Error, args.join(" "));

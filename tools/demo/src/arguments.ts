@@ -25,7 +25,7 @@ Run it while nobody else orders or loads the same products. SHOAL_DEMO_USER_ADDR
 SHOAL_DEMO_ORDER_ADDRESS say where the system answers (127.0.0.1:50051, :50052 and :50053). With SHOAL_DEMO_REGISTRY,
 such as local://127.0.0.1:50050, it finds the services there, and spreads its calls over all their instances.`;
 
-/** Reads the command line; throws an `Error` that says what is wrong with it. */
+/** Reads the command line; throws an `Error` that says what is wrong with it. Where help is asked for, no value counts. */
 export function readArguments(args: readonly string[]): DemoArguments {
   const { values } = parseArgs({
     args: [...args],
@@ -37,11 +37,12 @@ export function readArguments(args: readonly string[]): DemoArguments {
       help: { type: "boolean", short: "h", default: false },
     },
   });
+  if (values.help) return { ...readArguments([]), help: true };
   return {
     orders: wholeNumber("--orders", values.orders, 1, 100_000),
     users: wholeNumber("--users", values.users, 1, 10_000),
     seed: wholeNumber("--seed", values.seed, 0, 2 ** 32 - 1),
     catalogue: values.catalogue,
-    help: values.help,
+    help: false,
   };
 }

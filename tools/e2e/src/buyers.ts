@@ -31,7 +31,30 @@ export interface Buyers {
 /** Kinds of errors that a buyer answers by making the same call again. */
 const passing: ReadonlySet<string> = new Set(["unavailable", "exhausted", "timeout", "stale"]);
 
-/** Starts buyers that make each call again, with the same key, until it is acknowledged. Who starts them stops them. */
+/**
+ * Makes a call again, after a pause, until it is answered: `call` is told how often it was made before, `onFailure` each failure
+ * that was told. Rejects when the call is refused for good, or its client is closed, as a test that has failed leaves it.
+ */
+export async function insist<T>(
+  call: (attempt: number) => Promise<T>,
+  onFailure: (error: AppError) => void = () => {},
+): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await call(attempt);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.reason === "CLIENT_CLOSED") throw error;
+      onFailure(error);
+      if (!passing.has(error.kind)) throw error;
+      await sleep(Math.min(error.retryAfterMs ?? 50, 200));
+    }
+  }
+}
+
+/**
+ * Starts buyers that make each call again, with the same key, until it is acknowledged. Who starts them stops them; so does closing
+ * their clients.
+ */
 export function startBuyers({ instances, userId, count, skus, confirms = false }: BuyersOptions): Buyers {
   const placed = new Set<string>();
   const confirmed = new Set<string>();
@@ -40,20 +63,14 @@ export function startBuyers({ instances, userId, count, skus, confirms = false }
   let isOver = false;
   let calls = 0;
 
-  const insist = async <T>(call: (instance: Client<typeof OrderService>) => Promise<T>): Promise<T> => {
-    for (;;) {
-      calls += 1;
-      const instance = instances[calls % instances.length] as Client<typeof OrderService>;
-      try {
-        return await call(instance);
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        failures.set(error.reason, (failures.get(error.reason) ?? 0) + 1);
-        if (!passing.has(error.kind)) throw error;
-        await sleep(Math.min(error.retryAfterMs ?? 50, 200));
-      }
-    }
-  };
+  const insistByTurns = <T>(call: (instance: Client<typeof OrderService>) => Promise<T>): Promise<T> =>
+    insist(
+      () => {
+        calls += 1;
+        return call(instances[calls % instances.length] as Client<typeof OrderService>);
+      },
+      ({ reason }) => failures.set(reason, (failures.get(reason) ?? 0) + 1),
+    );
 
   const buy = async (buyer: number) => {
     for (let n = 1; !isOver; n += 1) {
@@ -62,11 +79,11 @@ export function startBuyers({ instances, userId, count, skus, confirms = false }
         idempotencyKey: `${run}-${buyer}-${n}`,
         lines: skus().map((sku) => ({ sku, quantity: 1 })),
       };
-      const { order } = await insist((instance) => instance.createOrder(request));
+      const { order } = await insistByTurns((instance) => instance.createOrder(request));
       const orderId = order?.id ?? "";
       placed.add(orderId);
       if (!confirms) continue;
-      await insist((instance) => instance.confirmOrder({ orderId, paymentReference: orderId }));
+      await insistByTurns((instance) => instance.confirmOrder({ orderId, paymentReference: orderId }));
       confirmed.add(orderId);
     }
   };

@@ -18,6 +18,9 @@ const limit = { timeout: 150_000 };
 /** Breakers that a fault has opened let calls through again within this, on a busy machine, in milliseconds. */
 const recoveredMs = 30_000;
 
+/** Where all statements hang, calls that there is no room for are refused within this, in milliseconds. */
+const soonMs = 2_500;
+
 /** Waits until so many more orders are acknowledged. */
 async function untilMore(buyers: Buyers, orders: number, what: string): Promise<void> {
   const enough = buyers.placed.size + orders;
@@ -51,10 +54,13 @@ test("orders go on, none is lost and none is made twice, whatever befalls the da
     await root.beginTransaction();
     await root.query("select * from shop_inventory.products where sku = ? for update", [locked]);
     const wanting = buyersOf(t, shop, 8, [locked]);
-    await until("it is refused", () => wanting.failures.has("PRODUCTS_BUSY"), recoveredMs);
-    await untilMore(buyers, 50, "others are placed meanwhile");
-    assert.equal(wanting.placed.size, 0);
-    await root.rollback();
+    try {
+      await until("it is refused", () => wanting.failures.has("PRODUCTS_BUSY"), recoveredMs);
+      await untilMore(buyers, 50, "others are placed meanwhile");
+      assert.equal(wanting.placed.size, 0);
+    } finally {
+      await root.rollback();
+    }
     await untilMore(wanting, 8, "it is ordered again");
     await wanting.stop();
     assert.ok(!wanting.failures.has("CIRCUIT_OPEN"), "no breaker takes it for a fault of the service");
@@ -63,26 +69,28 @@ test("orders go on, none is lost and none is made twice, whatever befalls the da
   await t.test(
     "while the database takes no changes callers are told so, and it needs no restart after that",
     async () => {
-      await root.query("set global read_only = 1");
       const request = { reservationId: crypto.randomUUID(), lines: [{ sku: locked, quantity: 1 }] };
       const reserve = () => clients.inventory.reserveStock({ ...request, timeToLive: { seconds: 60n } });
-      await assert.rejects(
-        reserve(),
-        (error) => isAppError(error, "DATABASE_READ_ONLY") && error.kind === "unavailable",
-        "a caller of the inventory",
-      );
-      const [orderId = ""] = buyers.placed;
-      await clients.order.getOrder({ orderId });
-      await root.query("set global read_only = 0");
+      await root.query("set global read_only = 1");
+      try {
+        await assert.rejects(
+          reserve(),
+          (error) => isAppError(error, "DATABASE_READ_ONLY") && error.kind === "unavailable",
+          "a caller of the inventory",
+        );
+        const [orderId = ""] = buyers.placed;
+        await clients.order.getOrder({ orderId });
+      } finally {
+        await root.query("set global read_only = 0");
+      }
       await reserve();
       await untilMore(buyers, 50, "orders are placed again");
     },
   );
 
   await t.test("connections that are killed all the time lose no call", async () => {
-    const endsAt = performance.now() + 2_000;
     let killed = 0;
-    while (performance.now() < endsAt) {
+    const kill = async () => {
       const [connections] = await root.query<RowDataPacket[]>(
         "select id from information_schema.processlist where user in ('user', 'inventory', 'order')",
       );
@@ -93,19 +101,18 @@ test("orders go on, none is lost and none is made twice, whatever befalls the da
           () => {},
         );
       }
-      await sleep(20);
-    }
-    t.diagnostic(`${killed} connections were killed`);
-    assert.ok(killed > 20);
+      return killed >= 40;
+    };
+    await until("40 connections are killed", kill, recoveredMs);
     await untilMore(buyers, 50, "orders are placed again");
   });
 
   await t.test(
     "where all statements hang, most calls are refused soon, no one for good, and it is over with that",
     async () => {
-      await root.query("flush tables with read lock");
       const eager = createClient(OrderService, { address: shop.launched.service("order").grpcAddress });
       t.after(() => eager[Symbol.dispose]());
+      await root.query("flush tables with read lock");
       const began = performance.now();
       const outcomes = Array.from({ length: 300 }, async (_, n) => {
         const request = { userId, idempotencyKey: `eager-${n}`, lines: [{ sku: locked, quantity: 1 }] };
@@ -117,13 +124,14 @@ test("orders go on, none is lost and none is made twice, whatever befalls the da
       });
       const refusals = outcomes.map(async (outcome) => {
         const { error, tookMs } = await outcome;
-        return error instanceof AppError && tookMs < 2_500 ? error.kind : undefined;
+        return error instanceof AppError && tookMs < soonMs ? error.kind : undefined;
       });
-      await sleep(3_000);
+      // Nothing can throw meanwhile: the calls tell what became of them.
+      await sleep(soonMs + 100);
       await root.query("unlock tables");
       const soon = (await Promise.all(refusals)).filter((kind) => kind !== undefined);
       const failed = (await Promise.all(outcomes)).flatMap(({ error }) => (error instanceof AppError ? [error] : []));
-      t.diagnostic(`of 300 calls ${soon.length} were refused within 2.5 s, and ${failed.length} in all`);
+      t.diagnostic(`of 300 calls ${soon.length} were refused within ${soonMs} ms, and ${failed.length} in all`);
       assert.deepEqual([...new Set(soon)], ["exhausted"]);
       assert.ok(soon.length > 100);
       const passing = ["exhausted", "unavailable", "timeout"];
@@ -136,7 +144,7 @@ test("orders go on, none is lost and none is made twice, whatever befalls the da
   );
 
   await t.test("a server that is killed in the middle, again and again, loses nothing", async () => {
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       await server.kill();
       await server.restart();
       await untilMore(buyers, 30, "orders are placed again");

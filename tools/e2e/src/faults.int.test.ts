@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Launched, repositoryRoot } from "@shoal/launcher";
 import { type FaultRule, until } from "@shoal/testkit";
-import { newPlace, startStack } from "./stack.ts";
+import { newPlace, type Place, startStack } from "./stack.ts";
 
 /** One turn of what befalls an instance of order and one of inventory. */
 interface Turn {
@@ -52,7 +52,8 @@ const turns: readonly Turn[] = [
 ];
 
 test("stock adds up while instances are slowed, failed, reset, cut off and killed in turn", async (t) => {
-  const { launched } = await startStack(t, await newPlace(t), {
+  const place = await newPlace(t);
+  const { launched } = await startStack(t, place, {
     faults: true,
     scale: new Map([
       ["order", 2],
@@ -65,7 +66,7 @@ test("stock adds up while instances are slowed, failed, reset, cut off and kille
   // Else the demo is over before the turns are, and the calls go to those that answer faster than the victims do.
   await victim(launched, "order").befall([{ fault: { latencyMs: 250 } }]);
   await victim(launched, "inventory").befall([{ fault: { latencyMs: 50 } }]);
-  const demo = startDemo(t, launched, 1_000);
+  const demo = startDemo(t, launched, place, 1_000);
   for (const { what, from, rules, lastsMs } of turns) {
     await demo.untilSaid(from);
     // What the turn before strikes is none of this one's.
@@ -87,6 +88,7 @@ test("stock adds up while instances are slowed, failed, reset, cut off and kille
   await befall([]);
   assert.equal(code, 0, demo.said());
   assert.match(demo.said(), /^stock adds up$/m);
+  assert.match(demo.said(), /invariants, all hold/);
   for (const { name, struck } of victims) assert.ok((await struck()) > 0, `nothing befell ${name}`);
   await Promise.all(victims.map(({ name }) => launched.restart(name)));
 });
@@ -109,10 +111,16 @@ function victim(launched: Launched, name: string) {
   };
 }
 
-/** `npm run demo`, with the instances of the registry. */
-function startDemo(t: TestContext, { registryUrl }: Launched, orders: number) {
+/** `npm run demo`, with the instances of the registry, and their databases. */
+function startDemo(t: TestContext, { registryUrl }: Launched, { databases }: Place, orders: number) {
   const child = spawn(process.execPath, [join(repositoryRoot, "tools/demo/src/main.ts"), "--orders", String(orders)], {
-    env: { ...process.env, NO_COLOR: "1", SHOAL_DEMO_REGISTRY: registryUrl },
+    env: {
+      ...process.env,
+      NO_COLOR: "1",
+      SHOAL_DEMO_REGISTRY: registryUrl,
+      SHOAL_ORDER_DATABASE_URL: databases.order,
+      SHOAL_INVENTORY_DATABASE_URL: databases.inventory,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   t.after(() => child.kill("SIGKILL"));

@@ -16,13 +16,10 @@ import { got } from "./world.ts";
 
 for (const engine of storageEngines) {
   test(`orders on ${engine.name}`, engine.options, async (t) => {
-    const { clients } = await startStack(t, await newPlace(t, engine));
-    for (const [name, run] of flows) await t.test(name, (t) => run(clients, t));
-  });
-
-  test(`orders on ${engine.name} when processes are killed`, engine.options, async (t) => {
     const stack = await startStack(t, await newPlace(t, engine));
-    for (const [name, run] of crashes) await t.test(name, (t) => run(stack, t));
+    for (const [name, run] of flows) await t.test(name, (t) => run(stack.clients, t));
+    for (const [service, what, run] of crashes)
+      await t.test(`when ${service} is killed, ${what}`, (t) => run(stack, t));
   });
 }
 
@@ -204,9 +201,10 @@ const flows: readonly (readonly [string, Flow])[] = [
 
 type Crash = (stack: RunningStack, t: TestContext) => Promise<void>;
 
-const crashes: readonly (readonly [string, Crash])[] = [
+const crashes: readonly (readonly ["inventory" | "order", string, Crash])[] = [
   [
-    "inventory: what it held is still held, and what came meanwhile can be repeated",
+    "inventory",
+    "what it held is still held, and what came meanwhile can be repeated",
     async ({ launched, clients }) => {
       const userId = await newUser(clients);
       const sku = await newProduct(clients, 100);
@@ -237,7 +235,8 @@ const crashes: readonly (readonly [string, Crash])[] = [
     },
   ],
   [
-    "order: sending its stream again places every order once",
+    "order",
+    "sending its stream again places every order once",
     async ({ launched, clients }) => {
       const userId = await newUser(clients);
       const sku = await newProduct(clients, 500);

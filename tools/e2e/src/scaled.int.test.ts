@@ -8,7 +8,8 @@ import { temporaryDirectory, until } from "@shoal/testkit";
 import { npmStart } from "./npm-start.ts";
 
 test("three order and two inventory instances: one is killed and one restarted during the demo, which adds up", async (t) => {
-  const start = npmStart(t, await temporaryDirectory(t), { args: ["--scale", "order=3", "--scale", "inventory=2"] });
+  const home = await temporaryDirectory(t);
+  const start = npmStart(t, home, { args: ["--scale", "order=3", "--scale", "inventory=2"] });
   await start.ready();
   const registry = /^The registry is (local:\/\/\S+)\./m.exec(start.output())?.[1] ?? assert.fail(start.output());
   const pidOf = (name: string) => {
@@ -17,7 +18,7 @@ test("three order and two inventory instances: one is killed and one restarted d
   };
 
   const demo = spawn(process.execPath, [join(repositoryRoot, "tools/demo/src/main.ts"), "--orders", "900"], {
-    env: { ...process.env, NO_COLOR: "1", SHOAL_DEMO_REGISTRY: registry },
+    env: { ...process.env, NO_COLOR: "1", SHOAL_HOME: home, SHOAL_DEMO_REGISTRY: registry },
     stdio: ["ignore", "pipe", "pipe"],
   });
   t.after(() => demo.kill("SIGKILL"));
@@ -37,6 +38,7 @@ test("three order and two inventory instances: one is killed and one restarted d
   const [code] = await ended;
   assert.equal(code, 0, said);
   assert.match(said, /^stock adds up$/m);
+  assert.match(said, /invariants, all hold/);
   await until(
     "all three are back",
     () => ["order-2", "order-3", "inventory"].every((name) => readyCount(name) === 2),

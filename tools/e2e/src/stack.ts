@@ -7,7 +7,7 @@ import { type Launched, type LaunchOptions, launch } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
 import { type StorageEngine, temporaryDirectory } from "@shoal/testkit";
 import type { Clients } from "./bad-call.ts";
-import { anyPorts } from "./npm-start.ts";
+import { startEnvironment } from "./npm-start.ts";
 
 /** Where a stack's state is: it can be started there again and again. */
 export interface Place {
@@ -50,7 +50,7 @@ export async function startStack(
     home,
     env: {
       ...process.env,
-      ...anyPorts,
+      ...startEnvironment,
       SHOAL_USER_DATABASE_URL: databases.user,
       SHOAL_INVENTORY_DATABASE_URL: databases.inventory,
       SHOAL_ORDER_DATABASE_URL: databases.order,

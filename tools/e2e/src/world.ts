@@ -37,24 +37,25 @@ export interface World {
   readonly othersOrdersPageToken: string;
 }
 
-/** Makes a world at a place; answers it, and the stack that it runs on now. */
+/** Makes a world at a place; answers it, and the stack that it runs on. */
 export async function makeWorld(t: TestContext, place: Place): Promise<{ world: World; stack: RunningStack }> {
-  // What shall expire is made by a first stack, whose orders live no longer than they must.
-  const shortLived = await startStack(t, place, {
+  // What shall expire is made by a first instance of the order service, whose orders live no longer than they must.
+  const stack = await startStack(t, place, {
     env: { SHOAL_ORDER_HOLD_MS: "1000", SHOAL_ORDER_SETTLE_INTERVAL_MS: "20", SHOAL_INVENTORY_SWEEP_INTERVAL_MS: "20" },
   });
-  const { user, inventory, order } = shortLived.clients;
+  const { launched, clients } = stack;
+  const { user, inventory, order } = clients;
   const users = {
     ada: got((await user.createUser({ email: "ada@example.com", displayName: "Ada" })).user),
     otherUser: got((await user.createUser({ email: "grace@example.com", displayName: "Grace" })).user),
-    inactive: await inactiveUser(shortLived.clients),
+    inactive: await inactiveUser(clients),
   };
   const products = {
-    tea: await product(shortLived.clients, "TEA", 450n, "EUR", 20),
-    mug: await product(shortLived.clients, "MUG", 900n, "USD", 20),
-    gold: await product(shortLived.clients, "GOLD", 2n ** 63n - 1n, "EUR", 2_000_000),
-    nugget: await product(shortLived.clients, "NUGGET", 1n, "EUR", 20),
-    last: await product(shortLived.clients, "LAST", 100n, "EUR", 1),
+    tea: await product(clients, "TEA", 450n, "EUR", 20),
+    mug: await product(clients, "MUG", 900n, "USD", 20),
+    gold: await product(clients, "GOLD", 2n ** 63n - 1n, "EUR", 2_000_000),
+    nugget: await product(clients, "NUGGET", 1n, "EUR", 20),
+    last: await product(clients, "LAST", 100n, "EUR", 1),
   };
   const lines = [{ sku: "TEA", quantity: 1 }];
   await inventory.reserveStock({ reservationId: "expired", lines, timeToLive: { seconds: 1n } });
@@ -67,10 +68,9 @@ export async function makeWorld(t: TestContext, place: Place): Promise<{ world: 
     const { reservation } = await inventory.getReservation({ reservationId: "expired" });
     return reservation?.status === ReservationStatus.EXPIRED;
   });
-  await shortLived.stop();
-
-  const stack = await startStack(t, place);
-  return { world: await complete(stack.clients, users, products, expiring.id), stack };
+  process.kill(launched.service("order").pid, "SIGTERM");
+  await launched.restart("order", { SHOAL_ORDER_HOLD_MS: "3600000" });
+  return { world: await complete(clients, users, products, expiring.id), stack };
 }
 
 async function complete(

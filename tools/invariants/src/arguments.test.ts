@@ -16,6 +16,11 @@ test("takes what is given", () => {
   assert.equal(readArguments([], {}).overdueMs, 60_000);
 });
 
+test("shows its help whatever else is said", () => {
+  assert.ok(readArguments(["--overdue-ms", "soon", "--help"], {}).help);
+  assert.ok(!readArguments([], {}).help);
+});
+
 test("refuses what it does not know or cannot use", () => {
   for (const args of [["--orders", "x"], ["--overdue-ms", "1e3"], ["--overdue-ms", "86400001"], ["x"]])
     assert.throws(() => readArguments(args, {}), Error, args.join(" "));

@@ -28,7 +28,7 @@ checks that what must always hold of them does. Changes nothing. Exit code 0 whe
   --json             print the result as JSON
   --help             show this`;
 
-/** Reads the command line; throws an `Error` that says what is wrong with it. */
+/** Reads the command line; throws an `Error` that says what is wrong with it. Where help is asked for, no value counts. */
 export function readArguments(args: readonly string[], env: NodeJS.ProcessEnv): InvariantArguments {
   const { values } = parseArgs({
     args: [...args],
@@ -41,13 +41,14 @@ export function readArguments(args: readonly string[], env: NodeJS.ProcessEnv): 
       help: { type: "boolean", short: "h", default: false },
     },
   });
+  if (values.help) return { ...readArguments([], env), help: true };
   return {
     order: values.order ?? databaseOf("order", env),
     inventory: values.inventory ?? databaseOf("inventory", env),
     settled: values.settled,
     overdueMs: wholeNumber("--overdue-ms", values["overdue-ms"], 0, 86_400_000),
     json: values.json,
-    help: values.help,
+    help: false,
   };
 }
 

@@ -8,7 +8,8 @@ import { type Database, openDatabase } from "@shoal/storage";
 import { type StorageEngine, storageEngines, until } from "@shoal/testkit";
 import { type RawBuilder, sql } from "kysely";
 import { checkInvariants, InvariantChecker } from "./check.ts";
-import { startServices } from "./start-services.contract.ts";
+import { startServices } from "./fixture-start-services.ts";
+import { SnapshotError } from "./snapshot.ts";
 
 for (const engine of storageEngines)
   test(`invariants on ${engine.name}`, engine.options, async (t) => {
@@ -58,10 +59,20 @@ for (const engine of storageEngines)
 test("says which database cannot be read, and why", async () => {
   const nowhere = "sqlite:/nowhere/order.db";
   const options = { order: nowhere, inventory: nowhere, settled: false, overdueMs: 60_000 };
-  await assert.rejects(checkInvariants(options), /there is no database \/nowhere\/order\.db/);
+  await assert.rejects(checkInvariants(options), isSnapshotError(/there is no database \/nowhere\/order\.db/, true));
   const unreachable = { ...options, order: "mysql://nobody:none@127.0.0.1:1/none" };
-  await assert.rejects(checkInvariants(unreachable), /the order service's database cannot be read: .*ECONNREFUSED/);
+  const refused = /the order service's database cannot be read: .*ECONNREFUSED/;
+  await assert.rejects(checkInvariants(unreachable), isSnapshotError(refused, true));
+  const strange = { ...options, order: `sqlite:${import.meta.filename}` };
+  await assert.rejects(checkInvariants(strange), isSnapshotError(/cannot be read: file is not a database/, false));
 });
+
+const isSnapshotError = (message: RegExp, isAbsent: boolean) => (error: unknown) => {
+  assert.ok(error instanceof SnapshotError);
+  assert.match(error.message, message);
+  assert.equal(error.isAbsent, isAbsent);
+  return true;
+};
 
 interface Plant {
   readonly what: string;
@@ -270,8 +281,11 @@ const tables = {
   inventory: ["products", "adjustments", "reservations", "reservation_lines", "outbox"],
 } as const;
 
-async function run<R = unknown>(database: Database<unknown>, statement: string | RawBuilder<R>): Promise<readonly R[]> {
-  return (await (typeof statement === "string" ? sql.raw<R>(statement) : statement).execute(database.db)).rows;
+async function run<R = unknown>(
+  { db }: Pick<Database<unknown>, "db">,
+  statement: string | RawBuilder<R>,
+): Promise<readonly R[]> {
+  return (await (typeof statement === "string" ? sql.raw<R>(statement) : statement).execute(db)).rows;
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -287,28 +301,35 @@ async function copyOf(
 }
 
 async function restore(databases: Databases, copy: Awaited<ReturnType<typeof copyOf>>): Promise<void> {
-  for (const [service, table, rows] of copy) {
-    await run(databases[service], `delete from ${table}`);
-    for (const row of rows) {
-      const columns = sql.join(Object.keys(row).map((column) => sql.ref(column)));
-      const values = sql.join(Object.values(row));
-      await run(databases[service], sql`insert into ${sql.table(table)} (${columns}) values (${values})`);
-    }
-  }
+  for (const [service, table, rows] of copy)
+    await databases[service].transaction(async (db) => {
+      await run({ db }, `delete from ${table}`);
+      for (const row of rows) {
+        const columns = sql.join(Object.keys(row).map((column) => sql.ref(column)));
+        const values = sql.join(Object.values(row));
+        await run({ db }, sql`insert into ${sql.table(table)} (${columns}) values (${values})`);
+      }
+    });
 }
 
 /** The databases of services that have had four orders, and that have been stopped. */
 async function ordersOf(t: TestContext, engine: StorageEngine) {
-  const { launched, order, inventory } = await startServices(t, engine, { SHOAL_ORDER_HOLD_MS: "2000" });
+  const { launched, order, inventory } = await startServices(t, engine);
   await placeOrders((name) => launched.service(name).grpcAddress);
   const orders = openDatabase<unknown>(order);
+  const stock = openDatabase<unknown>(inventory);
+  await run(stock, `update reservations set expires_at_ms = ${longAgo} where status = 'held'`);
+  await until("no hold is left", async () => {
+    const [held] = await run<{ n: bigint }>(stock, "select count(*) as n from reservations where status = 'held'");
+    return held?.n === 0n;
+  });
+  await run(orders, `update orders set expires_at_ms = ${longAgo}, settle_at_ms = ${longAgo} where status = 'placed'`);
   await until("no order is placed and all events have places", async () => {
     const placed = await run<{ n: bigint }>(orders, "select count(*) as n from orders where status = 'placed'");
     const events = await run<{ n: bigint }>(orders, "select count(*) as n from outbox where seq is not null");
     return placed[0]?.n === 0n && events[0]?.n === 8n;
   });
   await orders.close();
-  const stock = openDatabase<unknown>(inventory);
   await until("the events of the stock have places", async () => {
     const [left] = await run<{ n: bigint }>(stock, "select count(*) as n from outbox where seq is null");
     return left?.n === 0n;

@@ -23,8 +23,10 @@ export interface ThreadRequest {
   readonly argument: unknown;
 }
 
-/** What it sends back, for each request. */
-export type ThreadReply = { readonly answer: unknown } | { readonly error: Error; readonly isSnapshotError: boolean };
+/** What it sends back, for each request. An error loses its class on the way: only a `SnapshotError` has an `isAbsent`. */
+export type ThreadReply =
+  | { readonly answer: unknown }
+  | { readonly error: Error; readonly isAbsent: boolean | undefined };
 
 /** What comes from the drivers is garbage at once; what is kept stands outside the heap. */
 const heapLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 96 };
@@ -50,7 +52,8 @@ export class DatabaseThread {
     // Rejects as well when the thread breaks.
     const [reply] = (await once(this.#worker, "message")) as [ThreadReply];
     if ("answer" in reply) return reply.answer as Awaited<ReturnType<SideTasks[T]>>;
-    throw reply.isSnapshotError ? new SnapshotError(reply.error.message) : reply.error;
+    const { error, isAbsent } = reply;
+    throw isAbsent === undefined ? error : new SnapshotError(error.message, isAbsent);
   }
 
   /** Ends the thread, and its connection with it. */

@@ -4,9 +4,9 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { launch } from "@shoal/launcher";
 import { type Database, openDatabase } from "@shoal/storage";
 import { type RawBuilder, sql } from "kysely";
+import { launchServices } from "./launch-services.ts";
 
 const products = 1_000;
 const piecesEach = 1_000_000_000;
@@ -15,27 +15,34 @@ const price = 450;
 /** Orders whose ids are written by one statement. */
 const atOnce = 2_000;
 
-const [count = "", orderUrl = "", inventoryUrl = ""] = process.argv.slice(2);
-if (!/^[1-9]\d{0,7}$/.test(count) || inventoryUrl === "") {
-  console.error("usage: fill.ts ORDERS ORDER_URL INVENTORY_URL");
-  process.exit(2);
+/** The databases to fill. */
+export interface NewDatabases {
+  readonly order: string;
+  readonly inventory: string;
 }
-const orders = Number(count);
+
 /** The nth order is placed n ms later, and ends 5 s after that; so all of it is of this day, and its events are kept. */
 const beganAt = sql.lit(Date.now() - 12 * 60 * 60_000);
 const expiresAt = sql.lit(Date.now() + 12 * 60 * 60_000);
-/** Has the services make them. */
-async function makeTables(): Promise<void> {
-  const home = await mkdtemp(join(tmpdir(), "shoal-fill-"));
-  const names = ["USER", "INVENTORY", "ORDER"].flatMap((name) => [`${name}_GRPC`, `${name}_ADMIN`]);
-  const ports = Object.fromEntries([...names, "REGISTRY"].map((name) => [`SHOAL_${name}_PORT`, "0"]));
-  const databases = {
-    SHOAL_USER_DATABASE_URL: `sqlite:${join(home, "user.db")}`,
-    SHOAL_ORDER_DATABASE_URL: orderUrl,
-    SHOAL_INVENTORY_DATABASE_URL: inventoryUrl,
-  };
+
+/** Fills two databases, both new, with what so many orders would have left there. */
+export async function fill(orders: number, urls: NewDatabases): Promise<void> {
+  await makeTables(urls);
+  const order = openDatabase<unknown>(urls.order);
+  const inventory = openDatabase<unknown>(urls.inventory);
   try {
-    const launched = await launch({ home, env: { ...process.env, ...ports, ...databases } });
+    await numberOrders(orders, [order, inventory]);
+    await Promise.all([run(order, orderRows(order)), run(inventory, inventoryRows(inventory))]);
+  } finally {
+    await Promise.all([order.close(), inventory.close()]);
+  }
+}
+
+/** Has the services make them. */
+async function makeTables({ order, inventory }: NewDatabases): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), "shoal-fill-"));
+  try {
+    const launched = await launchServices(home, { user: `sqlite:${join(home, "user.db")}`, inventory, order });
     await launched.stop();
   } finally {
     await rm(home, { recursive: true, force: true });
@@ -47,7 +54,7 @@ async function run(database: Database<unknown>, statements: readonly RawBuilder<
 }
 
 /** Gives each order a number, of which all else follows, and an id that is as random as those of orders are. */
-async function numberOrders(databases: readonly Database<unknown>[]): Promise<void> {
+async function numberOrders(orders: number, databases: readonly Database<unknown>[]): Promise<void> {
   const make = sql`create table numbered (n integer not null primary key, id varchar(36) not null)`;
   await Promise.all(databases.map((database) => run(database, [make])));
   for (let from = 0; from < orders; from += atOnce) {
@@ -128,12 +135,11 @@ function inventoryRows(database: Database<unknown>): readonly RawBuilder<unknown
 
 const finish = [sql`update outbox_position set next_seq = (select max(seq) + 1 from outbox)`, sql`drop table numbered`];
 
-await makeTables();
-const order = openDatabase<unknown>(orderUrl);
-const inventory = openDatabase<unknown>(inventoryUrl);
-try {
-  await numberOrders([order, inventory]);
-  await Promise.all([run(order, orderRows(order)), run(inventory, inventoryRows(inventory))]);
-} finally {
-  await Promise.all([order.close(), inventory.close()]);
+if (import.meta.main) {
+  const [count = "", order = "", inventory = ""] = process.argv.slice(2);
+  if (!/^[1-9]\d{0,7}$/.test(count) || inventory === "") {
+    console.error("usage: fill.ts ORDERS ORDER_URL INVENTORY_URL");
+    process.exit(2);
+  }
+  await fill(Number(count), { order, inventory });
 }

@@ -4,7 +4,7 @@ import type { SideTasks, ThreadReply, ThreadRequest } from "./database-thread.ts
 import { keyOfId } from "./id-table.ts";
 import { readReservations } from "./inventory-side.ts";
 import { readOrders } from "./order-side.ts";
-import { openSnapshot, type Snapshot, SnapshotError } from "./snapshot.ts";
+import { openSnapshot, type Snapshot, SnapshotError, snapshotError } from "./snapshot.ts";
 import { StockSums } from "./stock-sums.ts";
 
 const { service, url } = workerData as { readonly service: "order" | "inventory"; readonly url: string };
@@ -32,10 +32,7 @@ const tasks: SideTasks = {
       count = Number(counted);
       return count;
     } catch (error) {
-      if (error instanceof SnapshotError) throw error;
-      // Where several addresses were tried, the reason stands in its code.
-      const { message, code } = error as Error & { readonly code?: string };
-      throw new SnapshotError(`the ${service} service's database cannot be read: ${message || code}`, { cause: error });
+      throw snapshotError(service, error);
     }
   },
   read: async ({ part, options }) => {
@@ -70,7 +67,7 @@ parentPort?.on("message", async ({ task, argument }: ThreadRequest) => {
   try {
     reply = { answer: await tasks[task](argument as never) };
   } catch (error) {
-    reply = { error: error as Error, isSnapshotError: error instanceof SnapshotError };
+    reply = { error: error as Error, isAbsent: error instanceof SnapshotError ? error.isAbsent : undefined };
   }
   parentPort?.postMessage(reply);
 });

@@ -4,7 +4,35 @@ import { parseDatabaseUrl } from "@shoal/storage";
 import { createConnection } from "mysql2";
 
 /** A database that cannot be checked, in words. */
-export class SnapshotError extends Error {}
+export class SnapshotError extends Error {
+  /** Whether there is no such database, or nothing at its address; else it is there, and cannot be read. */
+  readonly isAbsent: boolean;
+
+  constructor(message: string, isAbsent: boolean, options?: ErrorOptions) {
+    super(message, options);
+    this.isAbsent = isAbsent;
+  }
+}
+
+/** What the driver says where there is no such database, or nothing that could be one. */
+const absences: ReadonlySet<unknown> = new Set([
+  "ER_BAD_DB_ERROR",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ETIMEDOUT",
+]);
+
+/** Why a service's database could not be opened. */
+export function snapshotError(service: string, error: unknown): SnapshotError {
+  if (error instanceof SnapshotError) return error;
+  // Where several addresses were tried, the reason stands in its code.
+  const { message, code } = error as Error & { readonly code?: string };
+  const words = `the ${service} service's database cannot be read: ${message || code}`;
+  return new SnapshotError(words, absences.has(code), { cause: error });
+}
 
 /** What is read of one row. Whole numbers beyond 2^53 are not to be read. */
 export type Row = readonly (string | number | null)[];
@@ -46,7 +74,9 @@ export function openSnapshot(url: string): Promise<Snapshot> {
 }
 
 async function openSqlite(path: string): Promise<Snapshot> {
-  if (!existsSync(path)) throw new SnapshotError(`there is no database ${path}; start it with npm start first`);
+  if (!existsSync(path)) {
+    throw new SnapshotError(`there is no database ${path}: no service has been started with it`, true);
+  }
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
   database.exec("pragma cache_size = -32768");
   const prepare = (statement: string) => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
@@ -7,17 +8,17 @@ import { isAppError } from "@shoal/kernel";
 import type { Launched } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
 import { openDatabase } from "@shoal/storage";
-import { storageEngines } from "@shoal/testkit";
+import { storageEngines, until } from "@shoal/testkit";
 import { sql } from "kysely";
 import { InvariantChecker } from "./check.ts";
-import { startServices } from "./start-services.contract.ts";
+import { startServices } from "./fixture-start-services.ts";
 
 const callers = 16;
 
 /** How many checks are made in traffic, and for how long at least, so that holds run out meanwhile. */
 const checks = 5;
 const holdMs = 1_000;
-const trafficMs = 3 * holdMs;
+const trafficMs = 1.5 * holdMs;
 
 /** What nobody has sold, in each database. */
 const plants = [
@@ -43,11 +44,11 @@ for (const engine of storageEngines)
       const findings = await checker.check({ settled: false, overdueMs: 60_000 });
       return findings.filter(({ violations }) => violations > 0);
     };
-    const until = performance.now() + trafficMs;
-    for (let checked = 0; checked < checks || performance.now() < until; checked += 1) {
-      const ordersBefore = traffic.ended;
+    const endsAt = performance.now() + trafficMs;
+    for (let checked = 0; checked < checks || performance.now() < endsAt; checked += 1) {
+      const { ended } = traffic;
       assert.deepEqual(await check(), []);
-      while (traffic.ended === ordersBefore) await traffic.next();
+      await traffic.untilMoreThan(ended);
     }
     for (const { of, statement, name } of plants) {
       const database = openDatabase<unknown>(urls[of]);
@@ -56,7 +57,6 @@ for (const engine of storageEngines)
       const names = (await check()).map((finding) => finding.name);
       assert.ok(names.includes(name), `${name} is not among ${names}`);
     }
-    assert.ok(traffic.ended > 0);
   });
 
 /** Callers that place orders, of which they confirm some, cancel some, and leave some, until it is disposed of. */
@@ -72,7 +72,7 @@ async function startTraffic(launched: Launched) {
   let stopped = false;
   let ended = 0;
   let placed = 0;
-  let progress = Promise.withResolvers<void>();
+  let refusal: unknown;
   const call = async () => {
     placed += 1;
     const turn = placed;
@@ -86,8 +86,6 @@ async function startTraffic(launched: Launched) {
     if (turn % 4 === 1) await orders.confirmOrder({ orderId, paymentReference: "paid" });
     if (turn % 4 === 2) await orders.cancelOrder({ orderId });
     ended += 1;
-    progress.resolve();
-    progress = Promise.withResolvers();
   };
   const calling = Array.from({ length: callers }, async () => {
     while (!stopped)
@@ -96,6 +94,8 @@ async function startTraffic(launched: Launched) {
       } catch (error) {
         // Refused for its stock, or ended before it was confirmed; or too much for this machine.
         if (!isAppError(error)) throw error;
+        refusal = error;
+        await sleep(20);
       }
   });
   return {
@@ -103,8 +103,12 @@ async function startTraffic(launched: Launched) {
     get ended() {
       return ended;
     },
-    /** The next one. */
-    next: () => progress.promise,
+    /** Waits until there are more than so many; rejects with why a call was refused last when there are not. */
+    untilMoreThan: (count: number) =>
+      until("a call is answered", () => {
+        if (ended > count) return true;
+        throw refusal;
+      }),
     [Symbol.asyncDispose]: async () => {
       stopped = true;
       await Promise.all(calling);
