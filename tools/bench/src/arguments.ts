@@ -31,7 +31,8 @@ ${lines.join("\n")}
   --rounds N      how often everything is measured; the figures are medians
   --seconds S     how long one thing is measured in one round
   --only A,B      only these, beside the baseline
-  --database D    sqlite, or mysql://USER:PASSWORD@HOST:PORT, where the bench can use either (${takers(benches)})
+  --database D    where the services keep their data (${takers(benches)}): sqlite, or mysql://USER:PASSWORD@HOST:PORT, in
+                  new databases there, shoal_orders_..., which are dropped at the end
   --profile DIR   write CPU profiles of the measured processes to DIR, where the bench has any
   --help          show this`;
 }

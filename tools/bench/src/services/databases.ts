@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { openDatabase } from "@shoal/storage";
 import { findDatabaseServerBinary, startDatabaseServer } from "@shoal/testkit/database-server-process";
 import { sql } from "kysely";
@@ -16,8 +17,8 @@ export async function startDurableServer(stack: AsyncDisposableStack, instead: s
 }
 
 /**
- * Creates an empty database for each service on a server, and answers the settings by which each finds its own. They go
- * with `stack`, and what was called so before goes at once.
+ * Creates an empty database for each service on a server, and answers the settings by which each finds its own. Their names
+ * begin with `prefix` and are new each time, so that nobody else's are touched. They go with `stack`.
  */
 export async function createDatabases(
   stack: AsyncDisposableStack,
@@ -27,9 +28,9 @@ export async function createDatabases(
   const root = openDatabase(inDatabase(serverUrl, "mysql"));
   stack.defer(() => root.close());
   const settings: Record<string, string> = {};
+  const run = randomBytes(4).toString("hex");
   for (const name of serviceNames) {
-    const database = `${prefix}_${name}`;
-    await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
+    const database = `${prefix}_${run}_${name}`;
     await sql`create database ${sql.id(database)}`.execute(root.db);
     stack.defer(async () => {
       await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
