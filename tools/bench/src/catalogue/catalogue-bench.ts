@@ -13,9 +13,6 @@ const callersAtOnce = 64;
 const piecesEach = 1_000_000_000;
 const env = orderSubjects.find(({ name }) => name === "shoal")?.env;
 
-/** Left between two subjects, so that the one before is done with what it still had to do, in milliseconds. */
-const pauseMs = 200;
-
 interface Catalogue extends CalledSubject {
   readonly size: CatalogueSize;
   readonly figures: CatalogueFigures;
@@ -50,7 +47,6 @@ export const catalogueBench: Bench = {
       for (const skus of ["spread", "hot"] as const)
         for (const one of rotated(catalogues, round)) {
           progress(`round ${round + 1} of ${rounds}: ${one.size.title}, ${skus}`);
-          await sleep(pauseMs, undefined, { signal });
           const sample = await measureOrders(one, { skus, callers: callersAtOnce }, settings);
           results.find((result) => result.size === one.size && result.skus === skus)?.samples.push(sample);
         }
