@@ -1,11 +1,12 @@
 import { parseArgs } from "node:util";
+import { wholeNumber } from "@shoal/tools-repo/command-line";
 import type { Bench } from "./bench.ts";
 
 /** What the command line asks for. */
 export type BenchArguments =
-  | { readonly kind: "help" }
+  | { readonly help: true }
   | {
-      readonly kind: "run";
+      readonly help: false;
       readonly bench: Bench;
       readonly json: boolean;
       readonly rounds: number;
@@ -30,7 +31,8 @@ ${lines.join("\n")}
   --rounds N      how often everything is measured; the figures are medians
   --seconds S     how long one thing is measured in one round
   --only A,B      only these, beside the baseline
-  --database D    sqlite, or mysql://USER:PASSWORD@HOST:PORT, where the bench can use either (${takers(benches)})
+  --database D    where the services keep their data (${takers(benches)}): sqlite, or mysql://USER:PASSWORD@HOST:PORT, in
+                  new databases there, shoal_orders_..., which are dropped at the end
   --profile DIR   write CPU profiles of the measured processes to DIR, where the bench has any
   --help          show this`;
 }
@@ -50,7 +52,7 @@ export function readArguments(args: readonly string[], benches: readonly Bench[]
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (values.help || args.length === 0) return { kind: "help" };
+  if (values.help || args.length === 0) return { help: true };
   const names = benches.map(({ name }) => name).join(", ");
   const [name, ...others] = positionals;
   if (name === undefined) throw new Error(`which bench? There are: ${names}`);
@@ -58,11 +60,11 @@ export function readArguments(args: readonly string[], benches: readonly Bench[]
   const bench = benches.find((candidate) => candidate.name === name);
   if (bench === undefined) throw new Error(`there is no bench "${name}"; there are: ${names}`);
   return {
-    kind: "run",
+    help: false,
     bench,
     json: values.json,
-    rounds: numberOf("--rounds", values.rounds, bench.defaults.rounds, /^\d+$/, 1, 1_000),
-    seconds: numberOf("--seconds", values.seconds, bench.defaults.seconds, /^\d+(\.\d+)?$/, 0.05, 60),
+    rounds: values.rounds === undefined ? bench.defaults.rounds : wholeNumber("--rounds", values.rounds, 1, 1_000),
+    seconds: values.seconds === undefined ? bench.defaults.seconds : secondsOf(values.seconds),
     only: values.only === undefined ? undefined : subjectsOf(values.only, bench),
     database: values.database === undefined ? undefined : databaseOf(values.database, bench, benches),
     profile: values.profile,
@@ -80,19 +82,11 @@ function databaseOf(text: string, { name, takesDatabase }: Bench, benches: reado
   throw new Error("--database must be sqlite or mysql://USER:PASSWORD@HOST:PORT");
 }
 
-function numberOf(
-  option: string,
-  text: string | undefined,
-  fallback: number,
-  pattern: RegExp,
-  min: number,
-  max: number,
-): number {
-  if (text === undefined) return fallback;
-  const number = pattern.test(text) ? Number(text) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  const kind = pattern.test("0.5") ? "number" : "whole number";
-  throw new Error(`${option} must be a ${kind} from ${min} to ${max}, not "${text}"`);
+function secondsOf(text: string): number {
+  const [min, max] = [0.05, 60];
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds >= min && seconds <= max) return seconds;
+  throw new Error(`--seconds must be a number from ${min} to ${max}, not "${text}"`);
 }
 
 function subjectsOf(text: string, { name, subjects }: Bench): readonly string[] {

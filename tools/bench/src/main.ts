@@ -1,8 +1,9 @@
 // `npm run bench [-- NAME options]`: see `usageOf` in arguments.ts. Exit code 0 when the bench has run, 1 when it could
-// not or the arguments are wrong, 130 after Ctrl-C.
+// not, 2 for arguments that it does not know, 130 after Ctrl-C.
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { styleText } from "node:util";
+import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { type BenchArguments, readArguments, usageOf } from "./arguments.ts";
 import { benches } from "./benches.ts";
@@ -18,11 +19,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 onParentGone(() => stop.abort());
 
-const read = argumentsOrExit();
-if (read.kind === "help") console.log(usageOf(benches));
-else await run(read);
+const asked = argumentsOrExit((args) => readArguments(args, benches), usageOf(benches));
+if (!asked.help) await run(asked);
 
-async function run({ bench, json, profile, ...settings }: BenchArguments & { kind: "run" }): Promise<void> {
+async function run({ bench, json, profile, ...settings }: BenchArguments & { help: false }): Promise<void> {
   const progress = showProgress(process.stderr);
   try {
     const { signal } = stop;
@@ -43,15 +43,6 @@ function folderOf(path: string): string {
   const folder = resolve(process.env["INIT_CWD"] ?? process.cwd(), path);
   mkdirSync(folder, { recursive: true });
   return folder;
-}
-
-function argumentsOrExit(): BenchArguments {
-  try {
-    return readArguments(process.argv.slice(2), benches);
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usageOf(benches)}`);
-    process.exit(1);
-  }
 }
 
 function messageOf(error: unknown): string {

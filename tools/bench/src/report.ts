@@ -1,4 +1,5 @@
 import type { BenchReport, BenchRow, Table } from "./bench.ts";
+import { median } from "./statistics.ts";
 
 /** A report as it is printed: its tables and, with `json`, its rows as one JSON array on the last line. */
 export function formatReport({ tables, rows }: BenchReport, json: boolean): string {
@@ -51,4 +52,14 @@ export function benchRow(
     baseline: known ? roundFigure(baseline) : null,
     ratio: known ? roundFigure(ratio) : null,
   };
+}
+
+/** More of the machine taken by others than this, from 0 to 1, is told: the figures are then theirs as well. */
+const disturbing = 0.05;
+
+/** A note where other processes took much of the machine while something was measured; `others` are the parts, 0 to 1. */
+export function disturbance(others: readonly number[]): readonly string[] {
+  const part = median(others);
+  if (part <= disturbing) return [];
+  return [`Other processes took ${Math.round(part * 100)} % of the machine meanwhile: figures and ratios are off.`];
 }

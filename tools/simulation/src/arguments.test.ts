@@ -23,6 +23,20 @@ for (const args of [
     assert.throws(() => readArguments(args), new RegExp(`${args[0]}|argument is ambiguous`));
   });
 
+test("refuses one seed beside many, whatever those are", () => {
+  for (const many of [
+    ["--seeds", "5"],
+    ["--from", "x"],
+    ["--from", "1"],
+  ])
+    assert.throws(() => readArguments(["--seed", "5", ...many]), /^Error: --seed goes without --seeds and --from$/);
+});
+
+test("asked for help, it does not mind what else is wrong", () => {
+  assert.equal(readArguments(["--seeds", "many", "--help"]).help, true);
+  assert.equal(readArguments(["--seed", "5", "--from", "x", "-h"]).help, true);
+});
+
 test("refuses an option that it does not know", () => {
   assert.throws(() => readArguments(["--fast"]), /--fast/);
 });

@@ -23,25 +23,29 @@ the same again. Exit code 0 when all holds, 1 when something does not.
   --help       show this`;
 
 const maxSeed = 4_000_000_000;
+const defaults = { seeds: 10_000, from: 1 };
 
 /** Reads the command line; throws an `Error` that says what is wrong with it. */
 export function readArguments(args: readonly string[]): SimulationArguments {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seeds: { type: "string", default: "10000" },
-      from: { type: "string", default: "1" },
+      seeds: { type: "string" },
+      from: { type: "string" },
       seed: { type: "string" },
       trace: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const { trace, help } = values;
-  if (values.seed !== undefined) return { seeds: 1, from: wholeNumber("--seed", values.seed, 0, maxSeed), trace, help };
-  return {
-    seeds: wholeNumber("--seeds", values.seeds, 1, 100_000_000),
-    from: wholeNumber("--from", values.from, 0, maxSeed),
-    trace,
-    help,
-  };
+  const { seeds, from, seed, trace, help } = values;
+  if (help) return { ...defaults, trace, help };
+  if (seed === undefined)
+    return {
+      seeds: seeds === undefined ? defaults.seeds : wholeNumber("--seeds", seeds, 1, 100_000_000),
+      from: from === undefined ? defaults.from : wholeNumber("--from", from, 0, maxSeed),
+      trace,
+      help,
+    };
+  if (seeds !== undefined || from !== undefined) throw new Error("--seed goes without --seeds and --from");
+  return { seeds: 1, from: wholeNumber("--seed", seed, 0, maxSeed), trace, help };
 }

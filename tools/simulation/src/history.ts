@@ -44,6 +44,11 @@ export class History {
       this.#report(`I4: ${id} was answered with ${inWords(first.answer)}, and is told now that its key is another's`);
   }
 
+  /** Who was answered with an order is told now that there is none, or the like; I3: what was acknowledged is there. */
+  denied(id: string, reason: string): void {
+    this.#report(`I3: order ${id} was acknowledged, and now its client was told ${reason}`);
+  }
+
   /** Somebody was told that an order has ended; I5: it ends once. */
   ended(id: string, status: Exclude<Order["status"], "placed">): void {
     const before = this.ends.get(id);

@@ -124,6 +124,19 @@ const faults: readonly (readonly [fault: string, plants: Plants, finds: RegExp])
     /^I4: .* was paid by .*, and (now by|has)/,
   ],
   [
+    "an order that is not found while it is being changed",
+    {
+      orders: (store) => ({
+        ...store,
+        find: async (id) => {
+          const order = await store.find(id);
+          return order?.intent === undefined ? order : undefined;
+        },
+      }),
+    },
+    /^I3: order .* was acknowledged, and now its client was told ORDER_NOT_FOUND/,
+  ],
+  [
     "a hold with another id for each attempt",
     {
       stock: (stock) => {

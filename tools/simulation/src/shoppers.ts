@@ -91,6 +91,7 @@ function noteEnd({ scheduler, history }: ClientParts, name: string, id: string, 
   scheduler.note(`${name} was told: ${error.reason}`);
   const end = endOf[error.reason];
   if (end !== undefined) history.ended(id, end);
+  else history.denied(id, error.reason);
 }
 
 /** What a shopper does: buys, is impatient, pays or not, comes back; or uses its key for something else. */

@@ -288,9 +288,11 @@ class World {
       const request = this.#drawRequest(n);
       all.push(coming(name, () => shop(parts, name, request, draw.chance(0.7) ? 200 : holdMs * 1.3)));
     }
-    for (let n = 1; n <= draw.whole(0, 3); n += 1)
+    const dealers = draw.whole(0, 3);
+    const counters = draw.whole(0, 3);
+    for (let n = 1; n <= dealers; n += 1)
       all.push(coming(`dealer ${n}`, () => reserveDirectly(parts, `dealer ${n}`, this.#skus)));
-    for (let n = 1; n <= draw.whole(0, 3); n += 1)
+    for (let n = 1; n <= counters; n += 1)
       all.push(coming(`counter ${n}`, () => adjustStock(parts, `counter ${n}`, this.#skus)));
     return Promise.all(all);
   }

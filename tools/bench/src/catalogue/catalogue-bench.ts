@@ -13,10 +13,7 @@ const callersAtOnce = 64;
 const piecesEach = 1_000_000_000;
 const env = orderSubjects.find(({ name }) => name === "shoal")?.env;
 
-/** Left between two subjects, so that the one before is done with what it still had to do, in milliseconds. */
-const pauseMs = 200;
-
-interface Shop extends CalledSubject {
+interface Catalogue extends CalledSubject {
   readonly size: CatalogueSize;
   readonly figures: CatalogueFigures;
 }
@@ -33,41 +30,41 @@ export const catalogueBench: Bench = {
     if (database === "sqlite") throw new Error("the catalogue bench takes a MySQL-protocol server only");
     await using stack = new AsyncDisposableStack();
     const [smallest] = catalogueSizes;
-    const shops: Shop[] = [];
+    const catalogues: Catalogue[] = [];
     for (const size of catalogueSizes)
-      if (size === smallest || (only?.includes(size.name) ?? true)) shops.push(await openShop(stack, size, settings));
-    for (const { size, callers } of shops) {
+      if (size === smallest || (only?.includes(size.name) ?? true))
+        catalogues.push(await openCatalogue(stack, size, settings));
+    for (const { size, callers } of catalogues) {
       progress(`warming up: ${size.title}`);
       await callers.ask("begin", { callers: callersAtOnce, spread: true });
       await sleep(seconds * 1_000, undefined, { signal });
       await callers.ask("end");
     }
-    const results: CatalogueResult[] = shops.flatMap(({ size, figures }) =>
+    const results: CatalogueResult[] = catalogues.flatMap(({ size, figures }) =>
       (["spread", "hot"] as const).map((skus) => ({ size, figures, skus, samples: [] })),
     );
     for (let round = 0; round < rounds; round += 1)
       for (const skus of ["spread", "hot"] as const)
-        for (const shop of rotated(shops, round)) {
-          progress(`round ${round + 1} of ${rounds}: ${shop.size.title}, ${skus}`);
-          await sleep(pauseMs, undefined, { signal });
-          const sample = await measureOrders(shop, { skus, callers: callersAtOnce }, settings);
-          results.find((result) => result.size === shop.size && result.skus === skus)?.samples.push(sample);
+        for (const one of rotated(catalogues, round)) {
+          progress(`round ${round + 1} of ${rounds}: ${one.size.title}, ${skus}`);
+          const sample = await measureOrders(one, { skus, callers: callersAtOnce }, settings);
+          results.find((result) => result.size === one.size && result.skus === skus)?.samples.push(sample);
         }
-    for (const { size, kept } of shops) {
+    for (const { size, kept } of catalogues) {
       if (kept === undefined) continue;
       progress(`checking the databases of ${size.title}`);
       await requireInvariants(kept);
     }
-    const undurable = new Set(shops.flatMap((shop) => shop.database?.undurable ?? []));
+    const undurable = new Set(catalogues.flatMap((one) => one.database?.undurable ?? []));
     return reportCatalogue(results, { rounds, seconds, callers: callersAtOnce, undurable: [...undurable] });
   },
 };
 
-async function openShop(
+async function openCatalogue(
   stack: AsyncDisposableStack,
   size: CatalogueSize,
   { database, profileDir, signal, progress }: BenchSettings,
-): Promise<Shop> {
+): Promise<Catalogue> {
   signal.throwIfAborted();
   progress(`starting the services with ${size.title}`);
   const opened = await openSubject(stack, { name: `catalogue_${size.name}`, env }, database, profileDir);

@@ -1,9 +1,8 @@
 import { availableParallelism } from "node:os";
-import type { BenchReport, BenchRow, Table } from "../bench.ts";
-import { type Measure, measures, middle, ratio } from "../orders/orders-report.ts";
+import type { BenchReport, Table } from "../bench.ts";
+import { cellOf, compared, type MeasureWords, measures, middle, orderNotes, ratio } from "../orders/orders-report.ts";
 import type { OrdersSample } from "../orders/orders-sample.ts";
 import { benchRow, formatFigure } from "../report.ts";
-import { median } from "../statistics.ts";
 import type { CatalogueFigures } from "./fill-catalogue.ts";
 
 /** How many products there are. */
@@ -40,11 +39,20 @@ export interface CatalogueReportOptions {
 
 const mebibyte = 2 ** 20;
 
-/** The CPU of the services and the database by order, of each round. */
-function costs(samples: readonly OrdersSample[]): readonly number[] {
-  return samples.map(
-    ({ orderCpu, inventoryCpu, userCpu, databaseCpu }) => orderCpu + inventoryCpu + userCpu + databaseCpu,
-  );
+/** A sample with the CPU of the services and the database by order; NaN where the database's is not known. */
+type PricedSample = OrdersSample & { readonly cost: number };
+
+interface Priced extends Pick<CatalogueResult, "size" | "skus"> {
+  readonly samples: readonly PricedSample[];
+  /** The same with 1,000 products. */
+  readonly baselines: readonly PricedSample[];
+}
+
+const cost: MeasureWords<"cost"> = { key: "cost", name: "cost", title: "cost µs", unit: "µs/order" };
+
+function priced(sample: OrdersSample): PricedSample {
+  const { orderCpu, inventoryCpu, userCpu, databaseCpu } = sample;
+  return { ...sample, cost: orderCpu + inventoryCpu + userCpu + databaseCpu };
 }
 
 /**
@@ -56,70 +64,53 @@ export function reportCatalogue(
   results: readonly CatalogueResult[],
   { rounds, seconds, callers, undurable }: CatalogueReportOptions,
 ): BenchReport {
-  const baselineOf = ({ skus }: CatalogueResult) =>
-    results.find((one) => one.skus === skus && one.size.name === "1k")?.samples ?? [];
-  const costRatio = (result: CatalogueResult) => {
-    const baselines = costs(baselineOf(result));
-    return median(costs(result.samples).map((cost, round) => cost / (baselines[round] ?? Number.NaN)));
-  };
-  const million = results.find(({ size, skus }) => size.name === "1m" && skus === "spread");
-  const rows: readonly BenchRow[] = [
+  const samplesOf = (name: CatalogueSize["name"], skus: CatalogueResult["skus"]) =>
+    (results.find((one) => one.skus === skus && one.size.name === name)?.samples ?? []).map(priced);
+  const all = results.map(
+    ({ size, skus }): Priced => ({ size, skus, samples: samplesOf(size.name, skus), baselines: samplesOf("1k", skus) }),
+  );
+  const million = all.find(({ size, skus }) => size.name === "1m" && skus === "spread");
+  const rows = [
     ...(million === undefined ? [] : [benchRow("catalogue.million.cost", costRatio(million), "of 1,000 products")]),
-    ...results.flatMap((result) => {
-      const { size, skus, samples } = result;
-      const baselines = baselineOf(result);
-      const prefix = `catalogue.${skus}.${size.name}`;
-      return [
-        benchRow(`${prefix}.cost`, median(costs(samples)), "µs/order", median(costs(baselines)), costRatio(result)),
-        ...measures.map(({ name, key, unit }) =>
-          benchRow(
-            `${prefix}.${name}`,
-            middle(samples, key),
-            unit,
-            middle(baselines, key),
-            ratio(samples, baselines, key),
-          ),
-        ),
-      ];
-    }),
-  ];
-  const [spread, hot] = (["spread", "hot"] as const).map((skus) =>
-    tableOf(
-      skus,
-      results.filter((result) => result.skus === skus),
-      costRatio,
+    ...all.flatMap(({ size, skus, samples, baselines }) =>
+      [cost, ...measures].map(({ key, name, unit }) =>
+        compared(`catalogue.${skus}.${size.name}.${name}`, unit, samples, baselines, key),
+      ),
     ),
-  ) as [Table, Table];
+  ];
+  const of = (skus: CatalogueResult["skus"]) => all.filter((one) => one.skus === skus);
   const sizes = results.filter(({ skus }) => skus === "spread");
-  const failed = results.flatMap(({ samples }) => samples).find(({ failure }) => failure !== undefined);
   const notes = [
     `Medians over ${rounds} rounds of ${seconds} s with ${callers} callers; µs of CPU, statements and commits by order; "cost" is the CPU of services and database, beside it as a multiple of that with 1,000 products.`,
+    ...(all.every(({ samples }) => Number.isNaN(middle(samples, "databaseCpu")))
+      ? ["The CPU of the database, and so the cost, is not known: its process cannot be seen from here."]
+      : []),
     `The table of products: ${sizes.map(({ size, figures }) => `${size.title} ${mebibytes(figures.productsBytes)}`).join(", ")}. The server keeps ${mebibytes(sizes[0]?.figures.bufferPoolBytes ?? Number.NaN)} of all tables in memory (innodb_buffer_pool_size).`,
-    ...(failed === undefined ? [] : [`Orders failed; the first: ${failed.failure}`]),
-    ...(undurable.length === 0 ? [] : [`Commits may be lost: the database has ${undurable.join(" and ")}.`]),
-    `Others took ${Math.round(median(results.flatMap(({ samples }) => samples.map(({ others }) => others))) * 100)} % of the machine meanwhile.`,
+    ...orderNotes(
+      all.map(({ size, samples }) => [size.title, samples]),
+      undurable,
+    ),
   ];
-  return { tables: [spread, { ...hot, notes }], rows: rows.filter(({ value }) => Number.isFinite(value)) };
+  return {
+    tables: [tableOf("products by chance", of("spread")), { ...tableOf("one product", of("hot")), notes }],
+    rows: rows.filter(({ value }) => Number.isFinite(value)),
+  };
 }
 
-function tableOf(
-  skus: CatalogueResult["skus"],
-  results: readonly CatalogueResult[],
-  costRatio: (result: CatalogueResult) => number,
-): Table {
-  const columns = measures.filter(({ key }) => results.some(({ samples }) => Number.isFinite(middle(samples, key))));
-  const cell = (samples: readonly OrdersSample[], key: Measure) => {
-    const value = middle(samples, key);
-    return Number.isNaN(value) ? "-" : formatFigure(value);
-  };
+function costRatio({ samples, baselines }: Priced): number {
+  return ratio(samples, baselines, "cost");
+}
+
+function tableOf(what: string, results: readonly Priced[]): Table {
+  const known = measures.filter(({ key }) => results.some(({ samples }) => Number.isFinite(middle(samples, key))));
+  const columns = [...known, cost];
   return {
-    title: `Orders of ${skus === "hot" ? "one product" : "products by chance"}, by how many there are, on MySQL and ${availableParallelism()} cores`,
-    columns: ["", ...columns.map(({ title }) => title), "cost µs", "of 1,000"],
+    title: `Orders of ${what}, by how many there are, on MySQL and ${availableParallelism()} cores`,
+    columns: ["", ...columns.map(({ title }) => title), "of 1,000"],
     lines: results.map((result) => [
       result.size.title,
-      ...columns.map(({ key }) => cell(result.samples, key)),
-      formatFigure(median(costs(result.samples))),
-      `×${costRatio(result).toFixed(2)}`,
+      ...columns.map(({ key }) => cellOf(middle(result.samples, key), key)),
+      Number.isNaN(costRatio(result)) ? "-" : `×${costRatio(result).toFixed(2)}`,
     ]),
     notes: [],
   };

@@ -19,8 +19,12 @@ const leadInFactor = 0.25;
 const warmUpFactor = 1;
 const warmUpCallers = 64;
 
-/** Left between two subjects, so that the one before is done with what it still had to do, in milliseconds. */
-const pauseMs = 200;
+/**
+ * Left before a subject is measured, so that the one before is done with what it still had to do, in milliseconds: for the
+ * part of that time, but no longer than so.
+ */
+const pauseFactor = 0.25;
+const maxPauseMs = 200;
 
 /** One that runs, and its callers, who are connected. */
 export interface CalledSubject extends OpenSubject {
@@ -59,7 +63,6 @@ export const ordersBench: Bench = {
         for (const one of rotated(running, round)) {
           const where = cell.skus === "hot" ? "one SKU" : "1,000 SKUs";
           progress(`round ${round + 1} of ${rounds}: ${one.subject.name}, ${cell.callers} callers, ${where}`);
-          await sleep(pauseMs, undefined, { signal });
           const sample = await measureOrders(one, cell, settings);
           results.find((result) => result.subject === one.subject.name && result.cell === cell)?.samples.push(sample);
         }
@@ -88,12 +91,13 @@ async function open(
   return { ...opened, subject, callers };
 }
 
-/** Has orders placed for the part of `seconds` that queues and batches need to find their lengths, and measures for `seconds`. */
+/** After a pause, has orders placed for the part of `seconds` that queues and batches need to find their lengths, and measures for `seconds`. */
 export async function measureOrders(
   { callers, processes, database }: CalledSubject,
   { skus, callers: count }: OrdersCell,
   { seconds, signal }: Pick<BenchSettings, "seconds" | "signal">,
 ): Promise<OrdersSample> {
+  await sleep(Math.min(maxPauseMs, seconds * pauseFactor * 1_000), undefined, { signal });
   await callers.ask("begin", { callers: count, spread: skus === "spread" });
   await sleep(seconds * leadInFactor * 1_000, undefined, { signal });
   const countsBefore = await database?.counts();

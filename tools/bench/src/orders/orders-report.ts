@@ -1,15 +1,23 @@
 import { availableParallelism } from "node:os";
 import type { BenchReport, BenchRow, Table } from "../bench.ts";
-import { benchRow, formatFigure } from "../report.ts";
+import { benchRow, disturbance, formatFigure } from "../report.ts";
 import { median, quantile } from "../statistics.ts";
 import type { OrderSubject } from "./order-subjects.ts";
 import { cells, concurrencies, type OrdersCell, type OrdersResult, type OrdersSample } from "./orders-sample.ts";
 
 /** What is measured as a figure that has a row. */
-export type Measure = Exclude<keyof OrdersSample, "others" | "failure">;
+type Measure = Exclude<keyof OrdersSample, "others" | "failure">;
 
-/** Each thing measured: what it is called in names of rows and to people, and its unit. */
-export const measures: readonly { key: Measure; name: string; title: string; unit: string }[] = [
+/** Something measured: what it is called in names of rows and to people, and its unit. */
+export interface MeasureWords<K extends string = Measure> {
+  readonly key: K;
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+}
+
+/** Each thing measured. */
+export const measures: readonly MeasureWords[] = [
   { key: "throughput", name: "throughput", title: "orders/s", unit: "orders/s" },
   { key: "p50", name: "p50_ms", title: "p50 ms", unit: "ms" },
   { key: "p99", name: "p99_ms", title: "p99 ms", unit: "ms" },
@@ -32,6 +40,9 @@ export interface OrdersReportOptions {
   /** Settings of the database by which commits may be lost. */
   readonly undurable: readonly string[];
 }
+
+/** Of each round the figures that are called so. */
+type Samples<K extends string> = readonly Readonly<Record<K, number>>[];
 
 type Name = OrderSubject["name"];
 type Find = (subject: Name, skus: OrdersCell["skus"], callers: OrdersCell["callers"]) => readonly OrdersSample[];
@@ -85,12 +96,13 @@ function rowsOf(name: Name, { skus, callers }: OrdersCell, find: Find): readonly
   );
 }
 
-function compared(
+/** A row of what was measured, with its baseline. */
+export function compared<K extends string>(
   name: string,
   unit: string,
-  samples: readonly OrdersSample[],
-  baselines: readonly OrdersSample[],
-  key: Measure,
+  samples: Samples<K>,
+  baselines: Samples<K>,
+  key: K,
 ): BenchRow {
   return benchRow(name, middle(samples, key), unit, middle(baselines, key), ratio(samples, baselines, key));
 }
@@ -105,18 +117,18 @@ function bestOf(byCallers: readonly (readonly OrdersSample[])[]): readonly Order
 }
 
 /** The median of the rounds; NaN where a round has none. Failures are not to be outvoted: of them the sum. */
-export function middle(samples: readonly OrdersSample[], key: Measure): number {
+export function middle<K extends string>(samples: Samples<K>, key: K): number {
   const values = samples.map((sample) => sample[key]);
   if (values.length === 0 || values.some(Number.isNaN)) return Number.NaN;
   return key === "failed" ? values.reduce((sum, value) => sum + value, 0) : median(values);
 }
 
-function ratiosOf(samples: readonly OrdersSample[], baselines: readonly OrdersSample[], key: Measure) {
+function ratiosOf<K extends string>(samples: Samples<K>, baselines: Samples<K>, key: K): readonly number[] {
   return samples.map((sample, round) => sample[key] / (baselines[round]?.[key] ?? Number.NaN));
 }
 
 /** The median of each round's own ratio; NaN where a round has none. */
-export function ratio(samples: readonly OrdersSample[], baselines: readonly OrdersSample[], key: Measure): number {
+export function ratio<K extends string>(samples: Samples<K>, baselines: Samples<K>, key: K): number {
   const ratios = ratiosOf(samples, baselines, key);
   return ratios.length === 0 || ratios.some((one) => !Number.isFinite(one)) ? Number.NaN : median(ratios);
 }
@@ -148,28 +160,34 @@ function tableOf(skus: OrdersCell["skus"], names: readonly Name[], find: Find, {
   };
 }
 
-function cellOf(value: number, key: Measure): string {
+/** A figure of that measure for people; `-` where there is none. */
+export function cellOf(value: number, key: string): string {
   if (Number.isNaN(value)) return "-";
   return key === "failed" ? String(value) : formatFigure(value);
 }
 
-/** More of the machine taken by others than this, from 0 to 1, is told. */
-const disturbing = 0.05;
-
-function notesOf(results: readonly OrdersResult[], options: OrdersReportOptions): readonly string[] {
-  const { rounds, seconds, undurable } = options;
-  const all = results.flatMap(({ samples }) => samples);
-  const others = median(all.map((sample) => sample.others));
-  const failed = results.find(({ samples }) => samples.some(({ failure }) => failure !== undefined));
-  const failure = failed?.samples.find((sample) => sample.failure !== undefined)?.failure;
+function notesOf(results: readonly OrdersResult[], { rounds, seconds, undurable }: OrdersReportOptions) {
   return [
     `Medians over ${rounds} rounds of ${seconds} s each; µs of CPU, statements and commits by order; echo's server is its order service.`,
     ...spreadOf(results),
-    ...(failure === undefined ? [] : [`Orders failed; the first of ${failed?.subject}: ${failure}`]),
+    ...orderNotes(
+      results.map(({ subject, samples }) => [subject, samples]),
+      undurable,
+    ),
+  ];
+}
+
+/** What is told of orders wherever they are measured: failures, what makes commits undurable, who else was at work. */
+export function orderNotes(
+  measured: readonly (readonly [what: string, samples: readonly OrdersSample[]])[],
+  undurable: readonly string[],
+): readonly string[] {
+  const all = measured.flatMap(([what, samples]) => samples.map((sample) => ({ what, ...sample })));
+  const failed = all.find(({ failure }) => failure !== undefined);
+  return [
+    ...(failed === undefined ? [] : [`Orders failed; the first of ${failed.what}: ${failed.failure}`]),
     ...(undurable.length === 0 ? [] : [`Commits may be lost: the database has ${undurable.join(" and ")}.`]),
-    ...(others <= disturbing
-      ? []
-      : [`Other processes took ${Math.round(others * 100)} % of the machine meanwhile: figures and ratios are off.`]),
+    ...disturbance(all.map(({ others }) => others)),
   ];
 }
 

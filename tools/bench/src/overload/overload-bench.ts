@@ -6,7 +6,7 @@ import { rotated } from "../statistics.ts";
 import type { FloodPhase, FloodResult, OverloadClientTasks, PriorityResult } from "./overload-client-process.ts";
 import { reportOverload } from "./overload-report.ts";
 import { levels, type OverloadRound, type OverloadSubject, recoverySeconds } from "./overload-round.ts";
-import { openShop } from "./shop.ts";
+import { startShop } from "./shop.ts";
 
 const subjects: readonly OverloadSubject[] = [
   { name: "shedding", what: "with load shedding", env: {} },
@@ -66,7 +66,7 @@ async function overload(
     progress(phase);
   };
   step("starting the services");
-  const { shop, databases } = await openShop(stack, env);
+  const { shop, databases } = await startShop(stack, env);
   const callers = stack.use(
     startWorker<OverloadClientTasks>("../overload/overload-client-process.ts", name, profileDir),
   );

@@ -9,7 +9,7 @@ const products = 200;
 const piecesEach = 1_000_000_000;
 
 /** A shop, and where its orders and its stock are kept. */
-export interface OpenShop extends Pick<StartedServices, "databases"> {
+export interface StartedShop extends Pick<StartedServices, "databases"> {
   readonly shop: Shop;
 }
 
@@ -18,7 +18,10 @@ export interface OpenShop extends Pick<StartedServices, "databases"> {
  * SHOAL_TEST_MYSQL_URL names or of a private one, and fills them. Every commit of a private one is on the disk before it
  * counts. All ends, and the databases go, with `stack`.
  */
-export async function openShop(stack: AsyncDisposableStack, env: Readonly<Record<string, string>>): Promise<OpenShop> {
+export async function startShop(
+  stack: AsyncDisposableStack,
+  env: Readonly<Record<string, string>>,
+): Promise<StartedShop> {
   const instead = "set SHOAL_TEST_MYSQL_URL to a MySQL-protocol server";
   const url = process.env["SHOAL_TEST_MYSQL_URL"] ?? (await startDurableServer(stack, instead));
   const databases = await createDatabases(stack, url, "shoal_overload");

@@ -1,9 +1,9 @@
-import { defaultDatabaseOptions, openDatabase } from "@shoal/storage";
+import { defaultDatabaseOptions } from "@shoal/storage";
 import { findDatabaseServerBinary, startDatabaseServer } from "@shoal/testkit/database-server-process";
-import { sql } from "kysely";
 import type { Bench, BenchReport, BenchRow, BenchSettings } from "../bench.ts";
 import { benchRow, formatFigure } from "../report.ts";
 import { startWorker } from "../rpc/processes.ts";
+import { createDatabase } from "../services/databases.ts";
 import { median, quantile, rotated } from "../statistics.ts";
 import type { FloodResult, PoolClientTasks } from "./pool-client-process.ts";
 import type { PoolServerOptions, PoolServerTasks } from "./pool-server-process.ts";
@@ -69,18 +69,9 @@ export const poolBench: Bench = {
   },
 };
 
-/** The URL of a database on the server that SHOAL_TEST_MYSQL_URL names, or on one that lives as long as `stack`. */
+/** The URL of a new database on the server that SHOAL_TEST_MYSQL_URL names, or on one that lives as long as `stack`. */
 async function prepareDatabase(stack: AsyncDisposableStack): Promise<string> {
-  const url = new URL(process.env["SHOAL_TEST_MYSQL_URL"] ?? (await ownServer(stack)));
-  url.pathname = "/mysql";
-  const root = openDatabase(url.href);
-  stack.defer(() => root.close());
-  await sql`create database if not exists shoal_bench`.execute(root.db);
-  stack.defer(async () => {
-    await sql`drop database shoal_bench`.execute(root.db);
-  });
-  url.pathname = "/shoal_bench";
-  return url.href;
+  return await createDatabase(stack, process.env["SHOAL_TEST_MYSQL_URL"] ?? (await ownServer(stack)), "shoal_pool");
 }
 
 async function ownServer(stack: AsyncDisposableStack): Promise<string> {

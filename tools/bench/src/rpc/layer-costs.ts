@@ -9,8 +9,9 @@ import { median } from "../statistics.ts";
 import { serverTelemetry } from "./telemetry.ts";
 import { requestOf } from "./workload.ts";
 
-/** Calls that one measurement makes. */
-const calls = 20_000;
+/** Calls that one measurement makes: as many as the seconds that others are measured for say, but no more than are enough. */
+const callsBySecond = 10_000;
+const maxCalls = 20_000;
 
 /** What one layer of a server adds to a call. */
 export interface LayerCost {
@@ -27,8 +28,9 @@ type Run = (call: ServedCall) => Promise<void>;
  */
 export async function measureLayers({
   rounds,
+  seconds,
   signal,
-}: Pick<BenchSettings, "rounds" | "signal">): Promise<readonly LayerCost[]> {
+}: Pick<BenchSettings, "rounds" | "seconds" | "signal">): Promise<readonly LayerCost[]> {
   const options: ServerLayerOptions = {
     errorDomain: "shoal.bench",
     ...serverTelemetry(),
@@ -52,7 +54,7 @@ export async function measureLayers({
     ["context", core],
     ...layers.map(({ name }) => [name, through(name)] as const),
   ]);
-  const timeOf = await measure(variants, rounds, signal);
+  const timeOf = await measure(variants, rounds, Math.min(maxCalls, Math.ceil(seconds * callsBySecond)), signal);
   const all = timeOf.get("") ?? 0;
   const context = timeOf.get("context") ?? 0;
   return [
@@ -66,6 +68,7 @@ export async function measureLayers({
 async function measure(
   variants: ReadonlyMap<string, Run>,
   rounds: number,
+  calls: number,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, number>> {
   const path = "/shoal.echo.v1.EchoService/Echo";

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { BenchReport, BenchRow } from "../bench.ts";
-import { formatFigure, roundFigure } from "../report.ts";
+import { disturbance, formatFigure, roundFigure } from "../report.ts";
 import { median, quantile } from "../statistics.ts";
 import { baselinePeer, type PeerName } from "./peers.ts";
 import { inFlight, type UnaryResult, type UnarySample } from "./unary.ts";
@@ -51,7 +51,7 @@ export function reportUnary(result: UnaryResult, settings: { rounds: number; sec
     notes: [
       `Medians over ${rounds} rounds of ${seconds} s each; CPU and allocated heap per call; × is the ratio to bare ${baselinePeer}.`,
       ...spread(result),
-      ...disturbance(result),
+      ...disturbance([...result.values()].flat().map(({ others }) => others)),
     ],
   };
   return { tables: [table], rows: [...headline, ...rows] };
@@ -81,13 +81,4 @@ function spread(result: UnaryResult): readonly string[] {
       return `${peer} ${low} to ${high}`;
     });
   return ranges.length === 0 ? [] : [`The middle half of the rounds' ratios of calls/s: ${ranges.join(", ")}.`];
-}
-
-/** More of the machine taken by others than this, from 0 to 1, is told: the figures are then theirs as well. */
-const disturbing = 0.05;
-
-function disturbance(result: UnaryResult): readonly string[] {
-  const others = median([...result.values()].flat().map((sample) => sample.others));
-  if (others <= disturbing) return [];
-  return [`Other processes took ${Math.round(others * 100)} % of the machine meanwhile: figures and ratios are off.`];
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { openDatabase } from "@shoal/storage";
 import { findDatabaseServerBinary, startDatabaseServer } from "@shoal/testkit/database-server-process";
 import { sql } from "kysely";
@@ -15,28 +16,31 @@ export async function startDurableServer(stack: AsyncDisposableStack, instead: s
   return server.url;
 }
 
-/**
- * Creates an empty database for each service on a server, and answers the settings by which each finds its own. They go
- * with `stack`, and what was called so before goes at once.
- */
+/** Creates a database for each service (see {@link createDatabase}), and answers the settings by which each finds its own. */
 export async function createDatabases(
   stack: AsyncDisposableStack,
   serverUrl: string,
   prefix: string,
 ): Promise<Record<string, string>> {
-  const root = openDatabase(inDatabase(serverUrl, "mysql"));
-  stack.defer(() => root.close());
   const settings: Record<string, string> = {};
-  for (const name of serviceNames) {
-    const database = `${prefix}_${name}`;
-    await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
-    await sql`create database ${sql.id(database)}`.execute(root.db);
-    stack.defer(async () => {
-      await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
-    });
-    settings[`SHOAL_${name.toUpperCase()}_DATABASE_URL`] = inDatabase(serverUrl, database);
-  }
+  for (const name of serviceNames)
+    settings[`SHOAL_${name.toUpperCase()}_DATABASE_URL`] = await createDatabase(stack, serverUrl, `${prefix}_${name}`);
   return settings;
+}
+
+/**
+ * Creates an empty database on a server, and answers its URL. Its name begins with `prefix` and is new each time, so that
+ * nobody else's is touched. It goes with `stack`.
+ */
+export async function createDatabase(stack: AsyncDisposableStack, serverUrl: string, prefix: string): Promise<string> {
+  const root = openDatabase(inDatabase(serverUrl, "mysql"), { maxConnections: 1 });
+  stack.defer(() => root.close());
+  const database = `${prefix}_${randomBytes(4).toString("hex")}`;
+  await sql`create database ${sql.id(database)}`.execute(root.db);
+  stack.defer(async () => {
+    await sql`drop database if exists ${sql.id(database)}`.execute(root.db);
+  });
+  return inDatabase(serverUrl, database);
 }
 
 /** The URL of a database on the server that `serverUrl` names, whatever database that names. */

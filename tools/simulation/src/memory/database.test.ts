@@ -113,6 +113,20 @@ test("a transaction that is rolled back while it waits leaves the queue", async 
   assert.deepEqual(await waiting, [0]);
 });
 
+test("a transaction that is rolled back while it waits calls off the end of its wait", async () => {
+  const { database, table } = await open();
+  let calledOff = 0;
+  database.afterLockWait = () => () => {
+    calledOff += 1;
+  };
+  const [first, second] = [database.begin(), database.begin()];
+  await first.lock(table, ["A"]);
+  void second.lock(table, ["A"]);
+  second.rollBack();
+  assert.equal(calledOff, 1);
+  first.commit();
+});
+
 test("what is committed is told, with what was there before", async () => {
   const { database, table } = await open();
   const told: unknown[] = [];

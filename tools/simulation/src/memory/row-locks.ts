@@ -60,15 +60,7 @@ export class RowLocks<T extends object> {
 
   /** Gives all locks of `owner` to those who wait, and takes it out of the queue where it waits itself. */
   releaseAll(owner: T): void {
-    const awaited = this.#awaited.get(owner);
-    if (awaited !== undefined) {
-      this.#awaited.delete(owner);
-      const queue = this.#locks.get(awaited)?.queue ?? [];
-      queue.splice(
-        queue.findIndex((waiter) => waiter.owner === owner),
-        1,
-      );
-    }
+    this.#leave(owner);
     for (const key of this.#held.get(owner) ?? []) {
       const lock = this.#locks.get(key);
       const next = lock?.queue.shift();
