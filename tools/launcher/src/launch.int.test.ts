@@ -177,6 +177,17 @@ test("a service that dies is told with its signal, and can be started again wher
   await assertListens(after.grpcAddress);
 });
 
+test("an instance that does not become ready in time is ended, and can be started again", async (t) => {
+  const death = Promise.withResolvers<void>();
+  const { launched } = await start(t, { readyTimeoutMs: 5_000, onDeath: () => death.resolve() });
+  const before = launched.service("user");
+  process.kill(before.pid, "SIGKILL");
+  await death.promise;
+  const silent = launched.restart("user", { FIXTURE_USER: "never ready" });
+  await assert.rejects(silent, /^LaunchError: user has not become ready within 5 seconds/);
+  assert.equal((await launched.restart("user")).grpcAddress, before.grpcAddress);
+});
+
 test("with faults each instance is reached through a proxy, at the address that it would have, also after a restart", async (t) => {
   const death = Promise.withResolvers<void>();
   const scale = new Map([["order", 2]]);
