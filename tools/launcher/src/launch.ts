@@ -1,4 +1,6 @@
 import { join, resolve } from "node:path";
+import { dataDirectoryIn } from "./home.ts";
+import { databaseUrlIn } from "./service-environment.ts";
 import { repositoryRoot, type ServiceSpec, services } from "./services.ts";
 import { type ServiceAddress, Stack, type StackOptions } from "./stack.ts";
 
@@ -32,6 +34,11 @@ export interface Launched {
 /** The folder for data and logs, as an absolute path: SHOAL_HOME, else `.shoal` in the repository. */
 export function homeOf(env: NodeJS.ProcessEnv): string {
   return resolve(env["SHOAL_HOME"] || join(repositoryRoot, ".shoal"));
+}
+
+/** The URL of the database in which a service that is launched in this environment keeps its state. */
+export function databaseUrlOf(service: string, env: NodeJS.ProcessEnv): string {
+  return databaseUrlIn(dataDirectoryIn(homeOf(env)), service, env);
 }
 
 /**
