@@ -21,12 +21,13 @@ interface OrderRow {
  * Compares what clients were told with what there is, when nothing is under way; answers what differs, in words. Every order
  * that was acknowledged is there with its lines, and has ended as somebody was told; there is no other one; the pieces
  * of each product are those that were added; every user that was acknowledged is there; and the watches have seen each order
- * placed and ended, once each, and the last level of each product.
+ * placed and ended, once each, and the last level of each product. Rejects when `signal` aborts.
  */
 export async function compare(
   { databases }: Pick<Stage, "databases">,
   ledger: Ledger,
   watches: Watches,
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
   const orders = await read<OrderRow>(
     databases.order,
@@ -44,7 +45,7 @@ export async function compare(
     orders.every(({ id }) => (watches.orders.get(id)?.length ?? 0) > 1) &&
     [...levels].every(([sku, level]) => watches.levels.get(sku) === level);
   const until = performance.now() + seeTimeoutMs;
-  while (!hasSeenAll() && performance.now() < until) await sleep(50);
+  while (!hasSeenAll() && performance.now() < until) await sleep(50, undefined, { signal });
   return [
     ...ledger.problems,
     ...compareOrders(orders, ledger),

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { anyPorts, services } from "@shoal/launcher";
+import { createClient } from "@shoal/rpc";
+import { temporaryDirectory, until } from "@shoal/testkit";
+import { Instances, type InstancesOptions } from "./instances.ts";
+
+test("an instance that is told to end, or crashes where it should, is no failure", async (t) => {
+  const { instances, visited } = await start(t);
+  await instances.kill("user", t.signal);
+  await instances.kill("user", t.signal);
+  await instances.revive("user", t.signal);
+  await visited(() => instances.crashAt("user", "before-reply", 2, t.signal));
+  await visited(() => instances.crashAt("user", "before-reply", 2, t.signal));
+  await instances.revive("user", t.signal);
+  assert.deepEqual(instances.failures, []);
+});
+
+for (const [signal, how] of [
+  ["SIGTERM", /^user ended by itself, with exit code 0/],
+  ["SIGKILL", /^user ended by itself, by SIGKILL/],
+] as const)
+  test(`an instance that ends by a ${signal} of somebody else is a failure`, async (t) => {
+    const { instances, pid } = await start(t);
+    process.kill(pid(), signal);
+    await until("it is noted", () => instances.failures.length > 0);
+    await instances.revive("user", t.signal);
+    await instances.kill("user", t.signal);
+    assert.equal(instances.failures.length, 1, String(instances.failures));
+    assert.match(instances.failures[0] ?? "", how);
+  });
+
+test("an instance that dies elsewhere than at its crash point is a failure, and is started for it again", async (t) => {
+  const { instances, pid } = await start(t);
+  const stop = new AbortController();
+  const first = pid();
+  const crashing = assert.rejects(instances.crashAt("user", "before-publish", 1, stop.signal), /enough/);
+  const armed = await until("it is armed", () => pid() !== first && pid());
+  process.kill(armed, "SIGKILL");
+  await until("it is armed again", () => pid() !== armed);
+  stop.abort(new Error("enough"));
+  await crashing;
+  assert.equal(instances.failures.length, 1, String(instances.failures));
+  assert.match(instances.failures[0] ?? "", /^user ended by itself, by SIGKILL/);
+});
+
+test("an instance that does not end when it is told to is named", async (t) => {
+  const { instances, pid } = await start(t, { stopTimeoutMs: 100 });
+  process.kill(pid(), "SIGSTOP");
+  const crashing = instances.crashAt("user", "before-publish", 1, t.signal);
+  await assert.rejects(crashing, /^Error: user has not ended within 100 ms of SIGTERM$/);
+  process.kill(pid(), "SIGKILL");
+});
+
+test("an instance may start just after its time; one that does not start is named with why", async (t) => {
+  const { instances, breakEntry } = await start(t, { startTimeoutMs: 1 });
+  await instances.kill("user", t.signal);
+  await instances.revive("user", t.signal);
+  await instances.kill("user", t.signal);
+  breakEntry();
+  await assert.rejects(instances.revive("user", t.signal), (error: Error) => {
+    assert.match(error.message, /^user does not start/);
+    assert.match(String(error.cause), /user could not start: exit code 1/);
+    return true;
+  });
+});
+
+test("nothing is ended, started or waited for when the run is over", async (t) => {
+  const { instances, pid } = await start(t);
+  const over = AbortSignal.abort(new Error("over"));
+  await assert.rejects(instances.kill("user", over), /over/);
+  await assert.rejects(instances.crashAt("user", "before-publish", 1, over), /over/);
+  process.kill(pid(), 0);
+  await instances.kill("user", t.signal);
+  await assert.rejects(instances.revive("user", over), /over/);
+});
+
+/** The user service as the one instance there is, on an embedded database; it ends with the test. */
+async function start(t: TestContext, options: Partial<InstancesOptions> = {}) {
+  const user = services.find(({ name }) => name === "user") ?? assert.fail("there is no user service");
+  let { entry } = user;
+  const home = await temporaryDirectory(t);
+  const instances = new Instances(options);
+  const launched = await instances.launch({
+    services: [Object.defineProperty({ ...user }, "entry", { get: () => entry })],
+    home,
+    env: { ...process.env, ...anyPorts, SHOAL_USER_LOG_LEVEL: "warn" },
+  });
+  t.after(() => launched.stop());
+  const { grpcAddress } = launched.service("user");
+  return {
+    instances,
+    pid: () => launched.service("user").pid,
+    breakEntry: () => {
+      entry = `${home}/none.ts`;
+    },
+    /** Has users created until `work` has finished, which needs calls to come to its point. */
+    visited: async (work: () => Promise<void>) => {
+      using users = createClient(UserService, {
+        address: grpcAddress,
+        policies: { "/shoal.user.v1.UserService/CreateUser": { breaker: undefined } },
+        channelOptions: { "grpc.max_reconnect_backoff_ms": 100 },
+      });
+      let working = true;
+      const worked = work().finally(() => {
+        working = false;
+      });
+      for (let number = 0; working; number += 1) {
+        await users.createUser({ email: `visitor-${number}@example.com`, displayName: "Visitor" }).catch(() => {});
+        await sleep(10);
+      }
+      await worked;
+    },
+  };
+}
