@@ -17,6 +17,13 @@ interface OrderRow {
   readonly lines: string | null;
 }
 
+interface ProductRow {
+  readonly sku: string;
+  readonly available: bigint;
+  readonly held: bigint;
+  readonly sold: bigint;
+}
+
 /**
  * Compares what clients were told with what there is, when nothing is under way; answers what differs, in words. Every order
  * that was acknowledged is there with its lines, and has ended as somebody was told; there is no other one; the pieces
@@ -35,10 +42,7 @@ export async function compare(
       group_concat(concat(l.sku, ' ', l.quantity, ' at ', l.unit_price_minor_units) order by l.position separator ', ') as \`lines\`
       from orders o left join order_lines l on l.order_id = o.id group by o.id`,
   );
-  const products = await read<{ sku: string; available: bigint; held: bigint; sold: bigint }>(
-    databases.inventory,
-    "select sku, available, held, sold from products",
-  );
+  const products = await read<ProductRow>(databases.inventory, "select sku, available, held, sold from products");
   const users = await read<{ id: string }>(databases.user, "select id from users");
   const levels = new Map(products.map(({ sku, available, held, sold }) => [sku, `${available} ${held} ${sold}`]));
   const hasSeenAll = () =>
@@ -76,15 +80,11 @@ function compareOrders(rows: readonly OrderRow[], ledger: Ledger): string[] {
   return found;
 }
 
-function comparePieces(
-  products: readonly {
-    readonly sku: string;
-    readonly available: bigint;
-    readonly held: bigint;
-    readonly sold: bigint;
-  }[],
-  orders: readonly OrderRow[],
-  { pieces }: Ledger,
+/** What differs between the pieces of each product and those that were added, and sold in orders, in words. */
+export function comparePieces(
+  products: readonly ProductRow[],
+  orders: readonly Pick<OrderRow, "status" | "lines">[],
+  { pieces }: Pick<Ledger, "pieces">,
 ): string[] {
   const sales = new Map<string, number>();
   for (const { status, lines } of orders)
@@ -92,7 +92,8 @@ function comparePieces(
       const [sku = "", quantity = "0"] = line.split(" ");
       sales.set(sku, (sales.get(sku) ?? 0) + Number(quantity));
     }
-  return products.flatMap(({ sku, available, held, sold }) => {
+  const lost = missing("product", pieces.keys(), new Set(products.map(({ sku }) => sku)));
+  const differing = products.flatMap(({ sku, available, held, sold }) => {
     const there = Number(available + held + sold);
     const found: string[] = [];
     if (there !== pieces.get(sku)) found.push(`of ${sku} there are ${there} pieces, and ${pieces.get(sku)} were added`);
@@ -100,6 +101,7 @@ function comparePieces(
       found.push(`of ${sku} ${sold} are sold, ${sales.get(sku) ?? 0} of them in orders`);
     return found;
   });
+  return [...lost, ...differing];
 }
 
 function compareSeen(orders: readonly OrderRow[], levels: ReadonlyMap<string, string>, watches: Watches): string[] {

@@ -17,7 +17,7 @@ export interface CrashOptions {
   readonly plan: readonly Cycle[];
   /** For the load. */
   readonly seed: number;
-  /** Root's URL of a server to use; undefined: a private one, which may be killed. */
+  /** The URL of a server to use, and of a user there who may create databases; undefined: a private one, which may be killed. */
   readonly database: string | undefined;
   readonly signal: AbortSignal;
   /** Told what is being done, and of each cycle. */
