@@ -8,8 +8,10 @@ import { runCrashes } from "./run.ts";
 const needs =
   findDatabaseServerBinary() === undefined ? { skip: "no server that may be killed" } : needsDatabaseServer();
 
-test("nothing that was acknowledged is lost when each service crashes at each of its points, and the database too", // More than what is waited for within: a minute each for a point and a start, and a minute and a half for what is left then.
-{ ...needs, timeout: 300_000 }, async (t) => {
+test("nothing that was acknowledged is lost when each service crashes at each of its points, and the database too", { // More than what is waited for within: a minute each for a point and a start, and a minute and a half for what is left then.
+  ...needs,
+  timeout: 300_000,
+}, async (t) => {
   const plan = planEveryPointOnce(1);
   const progress = (doing: string) => t.diagnostic(doing);
   const { crashes, orders, violations } = await runCrashes({

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
+import type { AppError } from "@shoal/kernel";
 import { anyPorts, services } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
 import { temporaryDirectory, until } from "@shoal/testkit";
+import { isFault } from "./failure.ts";
 import { Instances, type InstancesOptions } from "./instances.ts";
 
 test("an instance that is told to end, or crashes where it should, is no failure", async (t) => {
@@ -44,6 +48,15 @@ test("an instance that dies elsewhere than at its crash point is a failure, and 
   await crashing;
   assert.equal(instances.failures.length, 1, String(instances.failures));
   assert.match(instances.failures[0] ?? "", /^user ended by itself, by SIGKILL/);
+});
+
+test("what a service has answered with INTERNAL is a failure, with why", async (t) => {
+  const { instances, createUser, home } = await start(t);
+  using database = new DatabaseSync(join(home, "data/user.db"));
+  database.exec("drop table users");
+  await assert.rejects(createUser(), (error: AppError) => isFault(error));
+  await until("it is noted", () => instances.failures.length > 0);
+  assert.match(instances.failures.join("; "), /^user: a call failed unexpectedly: .*no such table/);
 });
 
 test("an instance that does not end when it is told to is named", async (t) => {
@@ -89,26 +102,33 @@ async function start(t: TestContext, options: Partial<InstancesOptions> = {}) {
     env: { ...process.env, ...anyPorts, SHOAL_USER_LOG_LEVEL: "warn" },
   });
   t.after(() => launched.stop());
-  const { grpcAddress } = launched.service("user");
+  const users = createClient(UserService, {
+    address: launched.service("user").grpcAddress,
+    policies: { "/shoal.user.v1.UserService/CreateUser": { breaker: undefined } },
+    channelOptions: { "grpc.max_reconnect_backoff_ms": 100 },
+  });
+  t.after(() => users[Symbol.dispose]());
+  let visitors = 0;
+  const createUser = async () => {
+    visitors += 1;
+    await users.createUser({ email: `visitor-${visitors}@example.com`, displayName: "Visitor" });
+  };
   return {
     instances,
+    home,
+    createUser,
     pid: () => launched.service("user").pid,
     breakEntry: () => {
       entry = `${home}/none.ts`;
     },
     /** Has users created until `work` has finished, which needs calls to come to its point. */
     visited: async (work: () => Promise<void>) => {
-      using users = createClient(UserService, {
-        address: grpcAddress,
-        policies: { "/shoal.user.v1.UserService/CreateUser": { breaker: undefined } },
-        channelOptions: { "grpc.max_reconnect_backoff_ms": 100 },
-      });
       let working = true;
       const worked = work().finally(() => {
         working = false;
       });
-      for (let number = 0; working; number += 1) {
-        await users.createUser({ email: `visitor-${number}@example.com`, displayName: "Visitor" }).catch(() => {});
+      while (working) {
+        await createUser().catch(() => {});
         await sleep(10);
       }
       await worked;

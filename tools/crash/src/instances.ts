@@ -21,12 +21,15 @@ export const defaultInstancesOptions: InstancesOptions = Object.freeze({
 /** The pause before the next attempt to start an instance, in milliseconds. */
 const startAgainMs = 100;
 
+/** What the log of a service says of a call that is answered with INTERNAL, before it says why. */
+const fault = "a call failed unexpectedly";
+
 /**
  * The instances of the services, which crash and are started again; one thing at a time is done with each. States of one:
  * running ⇄ dead. What is done with one rejects with a signal's reason as soon as that aborts.
  */
 export class Instances {
-  /** Those that ended for reasons of their own while they took calls, in words. */
+  /** Those that ended for reasons of their own while they took calls, and why a call was answered with INTERNAL, in words. */
   readonly failures: string[] = [];
   readonly #options: InstancesOptions;
   #launched: Launched | undefined;
@@ -47,6 +50,7 @@ export class Instances {
       ...options,
       onWarning: (instance, { level, message }) => {
         if (level === "fatal") this.#lastWords.set(instance, message);
+        if (message.startsWith(fault)) this.failures.push(`${instance}: ${message}`);
       },
       onDeath: ({ service: instance, code, signal, lastWords: lastLines }) => {
         const lastWords = this.#lastWords.get(instance);
