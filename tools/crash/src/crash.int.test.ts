@@ -8,12 +8,16 @@ import { runCrashes } from "./run.ts";
 const needs =
   findDatabaseServerBinary() === undefined ? { skip: "no server that may be killed" } : needsDatabaseServer();
 
-test("nothing that was acknowledged is lost when each service crashes at each of its points, and the database too", { // More than what is waited for within: a minute each for a point and a start, and a minute and a half for what is left then.
+/** More than what is waited for within: a minute each for a point and a start, and a minute and a half for what is left then. */
+const timeout = 300_000;
+
+test("nothing that was acknowledged is lost when each service crashes at each of its points, and the database too", {
   ...needs,
-  timeout: 300_000,
+  timeout,
 }, async (t) => {
   const plan = planEveryPointOnce(1);
-  const progress = (doing: string) => t.diagnostic(doing);
+  // Each step is a test that has passed when it is told of: this one says nothing for longer than a test may.
+  const progress = (doing: string) => void t.test(doing, () => {});
   const { crashes, orders, violations } = await runCrashes({
     plan,
     seed: 1,

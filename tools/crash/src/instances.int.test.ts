@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type TestContext, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
 import type { AppError } from "@shoal/kernel";
@@ -10,6 +12,10 @@ import { createClient } from "@shoal/rpc";
 import { temporaryDirectory, until } from "@shoal/testkit";
 import { isFault } from "./failure.ts";
 import { Instances, type InstancesOptions } from "./instances.ts";
+
+/** Makes all starts but the first twice as fast. */
+const compiled = await mkdtemp(join(tmpdir(), "shoal-compiled-"));
+after(() => rm(compiled, { recursive: true, force: true }));
 
 test("an instance that is told to end, or crashes where it should, is no failure", async (t) => {
   const { instances, visited } = await start(t);
@@ -22,19 +28,16 @@ test("an instance that is told to end, or crashes where it should, is no failure
   assert.deepEqual(instances.failures, []);
 });
 
-for (const [signal, how] of [
-  ["SIGTERM", /^user ended by itself, with exit code 0/],
-  ["SIGKILL", /^user ended by itself, by SIGKILL/],
-] as const)
-  test(`an instance that ends by a ${signal} of somebody else is a failure`, async (t) => {
-    const { instances, pid } = await start(t);
-    process.kill(pid(), signal);
-    await until("it is noted", () => instances.failures.length > 0);
-    await instances.revive("user", t.signal);
-    await instances.kill("user", t.signal);
-    assert.equal(instances.failures.length, 1, String(instances.failures));
-    assert.match(instances.failures[0] ?? "", how);
-  });
+test("an instance that ends by itself is a failure, also with exit code 0 or by a signal", async (t) => {
+  const { instances, pid } = await start(t);
+  process.kill(pid(), "SIGTERM");
+  await until("it is noted", () => instances.failures.length === 1);
+  await instances.revive("user", t.signal);
+  process.kill(pid(), "SIGKILL");
+  await until("it is noted", () => instances.failures.length === 2);
+  assert.match(instances.failures[0] ?? "", /^user ended by itself, with exit code 0/);
+  assert.match(instances.failures[1] ?? "", /^user ended by itself, by SIGKILL/);
+});
 
 test("an instance that dies elsewhere than at its crash point is a failure, and is started for it again", async (t) => {
   const { instances, pid } = await start(t);
@@ -99,7 +102,7 @@ async function start(t: TestContext, options: Partial<InstancesOptions> = {}) {
   const launched = await instances.launch({
     services: [Object.defineProperty({ ...user }, "entry", { get: () => entry })],
     home,
-    env: { ...process.env, ...anyPorts, SHOAL_USER_LOG_LEVEL: "warn" },
+    env: { ...process.env, ...anyPorts, SHOAL_USER_LOG_LEVEL: "warn", NODE_COMPILE_CACHE: compiled },
   });
   t.after(() => launched.stop());
   const users = createClient(UserService, {
