@@ -20,4 +20,14 @@ test("says what is wrong", () => {
   );
   assert.throws(() => readArguments(["--seed", "-1"]), /--seed/);
   assert.throws(() => readArguments(["--cylces", "3"]), /--cylces/);
+  for (const database of ["foo", "sqlite:x", "mysql://", "mysql:///orders", "mysql://[", "http://h:1"])
+    assert.throws(
+      () => readArguments(["--database", database]),
+      /^Error: --database must be mysql:\/\/USER:PASSWORD@HOST:PORT$/,
+      database,
+    );
+});
+
+test("who asks for help gets it, whatever else is wrong", () => {
+  assert.equal(readArguments(["--cycles", "none", "--seed=-1", "--database", "foo", "--help"]).help, true);
 });

@@ -5,7 +5,7 @@ import { wholeNumber } from "@shoal/tools-repo/command-line";
 export interface CrashArguments {
   readonly cycles: number;
   readonly seed: number;
-  /** Root's URL of a server to use in place of a private one. */
+  /** The URL of a server to use in place of a private one, and of a user there who may create databases. */
   readonly database: string | undefined;
   readonly help: boolean;
 }
@@ -16,7 +16,8 @@ that nothing that was acknowledged is lost. Exit code 0 when all holds, 1 when s
 
   --cycles N         how many crashes, 1 to 100,000 (200)
   --seed N           another number crashes in another order, at other moments (one is drawn, and printed)
-  --database URL     root's URL of a MySQL-protocol server, which is not killed, in place of a private one, which is
+  --database URL     mysql://USER:PASSWORD@HOST:PORT of a server, which is not killed, in place of a private one, which is;
+                     the run has databases of its own there, shoal_crash_…, which it creates, and drops in the end
   --help             show this`;
 
 /** Reads the command line; throws an `Error` that says what is wrong with it. */
@@ -24,19 +25,23 @@ export function readArguments(args: readonly string[]): CrashArguments {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      cycles: { type: "string", default: "200" },
+      cycles: { type: "string" },
       seed: { type: "string" },
       database: { type: "string" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
+  // Who asks for help is not told first what else is wrong.
+  const { cycles = "200", seed, database }: Partial<typeof values> = values.help ? {} : values;
   return {
-    cycles: wholeNumber("--cycles", values.cycles, 1, 100_000),
-    seed:
-      values.seed === undefined
-        ? Math.floor(Math.random() * 2 ** 32)
-        : wholeNumber("--seed", values.seed, 0, 2 ** 32 - 1),
-    database: values.database,
+    cycles: wholeNumber("--cycles", cycles, 1, 100_000),
+    seed: seed === undefined ? Math.floor(Math.random() * 2 ** 32) : wholeNumber("--seed", seed, 0, 2 ** 32 - 1),
+    database: database === undefined ? undefined : serverUrl(database),
     help: values.help,
   };
+}
+
+function serverUrl(text: string): string {
+  if (URL.canParse(text) && /^mysql:\/\/[^/]/.test(text)) return text;
+  throw new Error("--database must be mysql://USER:PASSWORD@HOST:PORT");
 }

@@ -1,16 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AppError, type ErrorKind } from "@shoal/kernel";
+import { AppError } from "@shoal/kernel";
 import { Counts } from "./counts.ts";
-
-/** What may be otherwise the next time. */
-const passing: ReadonlySet<ErrorKind> = new Set([
-  "unavailable",
-  "exhausted",
-  "timeout",
-  "stale",
-  "internal",
-  "cancelled",
-]);
+import { isFault, isPassing } from "./failure.ts";
 
 /** How long it may take until there is a final answer, in milliseconds: longer than anything that a crash leaves behind. */
 const patienceMs = 90_000;
@@ -41,7 +32,7 @@ export class Asker {
         return { value: await ask(attempt) };
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        if (!passing.has(error.kind)) return { refusal: error };
+        if (!isPassing(error)) return { refusal: error };
         this.#note(error);
         if (performance.now() > until) throw new Error(`no answer in ${patienceMs} ms`, { cause: error });
         await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal: this.#giveUp });
@@ -49,8 +40,9 @@ export class Asker {
     }
   }
 
-  #note({ kind, reason, domain, message }: AppError): void {
+  #note(error: AppError): void {
+    const { kind, reason, message } = error;
     this.retries.add(`${kind} ${reason}`);
-    if (kind === "internal" && domain !== "shoal.rpc") this.faults.push(`a fault of ${domain}: ${message}`);
+    if (isFault(error)) this.faults.push(`a call was answered with ${reason}: ${message}`);
   }
 }

@@ -17,16 +17,24 @@ interface OrderRow {
   readonly lines: string | null;
 }
 
+interface ProductRow {
+  readonly sku: string;
+  readonly available: bigint;
+  readonly held: bigint;
+  readonly sold: bigint;
+}
+
 /**
  * Compares what clients were told with what there is, when nothing is under way; answers what differs, in words. Every order
  * that was acknowledged is there with its lines, and has ended as somebody was told; there is no other one; the pieces
  * of each product are those that were added; every user that was acknowledged is there; and the watches have seen each order
- * placed and ended, once each, and the last level of each product.
+ * placed and ended, once each, and the last level of each product. Rejects when `signal` aborts.
  */
 export async function compare(
   { databases }: Pick<Stage, "databases">,
   ledger: Ledger,
   watches: Watches,
+  signal: AbortSignal,
 ): Promise<readonly string[]> {
   const orders = await read<OrderRow>(
     databases.order,
@@ -34,17 +42,14 @@ export async function compare(
       group_concat(concat(l.sku, ' ', l.quantity, ' at ', l.unit_price_minor_units) order by l.position separator ', ') as \`lines\`
       from orders o left join order_lines l on l.order_id = o.id group by o.id`,
   );
-  const products = await read<{ sku: string; available: bigint; held: bigint; sold: bigint }>(
-    databases.inventory,
-    "select sku, available, held, sold from products",
-  );
+  const products = await read<ProductRow>(databases.inventory, "select sku, available, held, sold from products");
   const users = await read<{ id: string }>(databases.user, "select id from users");
   const levels = new Map(products.map(({ sku, available, held, sold }) => [sku, `${available} ${held} ${sold}`]));
   const hasSeenAll = () =>
     orders.every(({ id }) => (watches.orders.get(id)?.length ?? 0) > 1) &&
     [...levels].every(([sku, level]) => watches.levels.get(sku) === level);
   const until = performance.now() + seeTimeoutMs;
-  while (!hasSeenAll() && performance.now() < until) await sleep(50);
+  while (!hasSeenAll() && performance.now() < until) await sleep(50, undefined, { signal });
   return [
     ...ledger.problems,
     ...compareOrders(orders, ledger),
@@ -75,15 +80,11 @@ function compareOrders(rows: readonly OrderRow[], ledger: Ledger): string[] {
   return found;
 }
 
-function comparePieces(
-  products: readonly {
-    readonly sku: string;
-    readonly available: bigint;
-    readonly held: bigint;
-    readonly sold: bigint;
-  }[],
-  orders: readonly OrderRow[],
-  { pieces }: Ledger,
+/** What differs between the pieces of each product and those that were added, and sold in orders, in words. */
+export function comparePieces(
+  products: readonly ProductRow[],
+  orders: readonly Pick<OrderRow, "status" | "lines">[],
+  { pieces }: Pick<Ledger, "pieces">,
 ): string[] {
   const sales = new Map<string, number>();
   for (const { status, lines } of orders)
@@ -91,7 +92,8 @@ function comparePieces(
       const [sku = "", quantity = "0"] = line.split(" ");
       sales.set(sku, (sales.get(sku) ?? 0) + Number(quantity));
     }
-  return products.flatMap(({ sku, available, held, sold }) => {
+  const lost = missing("product", pieces.keys(), new Set(products.map(({ sku }) => sku)));
+  const differing = products.flatMap(({ sku, available, held, sold }) => {
     const there = Number(available + held + sold);
     const found: string[] = [];
     if (there !== pieces.get(sku)) found.push(`of ${sku} there are ${there} pieces, and ${pieces.get(sku)} were added`);
@@ -99,6 +101,7 @@ function comparePieces(
       found.push(`of ${sku} ${sold} are sold, ${sales.get(sku) ?? 0} of them in orders`);
     return found;
   });
+  return [...lost, ...differing];
 }
 
 function compareSeen(orders: readonly OrderRow[], levels: ReadonlyMap<string, string>, watches: Watches): string[] {

@@ -5,24 +5,27 @@ import { findDatabaseServerBinary } from "@shoal/testkit/database-server-process
 import { planEveryPointOnce } from "./plan.ts";
 import { runCrashes } from "./run.ts";
 
-const options =
+const needs =
   findDatabaseServerBinary() === undefined ? { skip: "no server that may be killed" } : needsDatabaseServer();
 
-test(
-  "nothing that was acknowledged is lost when each service crashes at each of its points, and the database too",
-  options,
-  async (t) => {
-    const plan = planEveryPointOnce(1);
-    const progress = (doing: string) => t.diagnostic(doing);
-    const { crashes, orders, violations } = await runCrashes({
-      plan,
-      seed: 1,
-      database: undefined,
-      signal: t.signal,
-      progress,
-    });
-    assert.deepEqual(violations, []);
-    assert.equal(crashes.all.length, plan.length);
-    assert.ok(orders > plan.length, "orders were placed all the time");
-  },
-);
+/** More than what is waited for within: a minute each for a point and a start, and a minute and a half for what is left then. */
+const timeout = 300_000;
+
+test("nothing that was acknowledged is lost when each service crashes at each of its points, and the database too", {
+  ...needs,
+  timeout,
+}, async (t) => {
+  const plan = planEveryPointOnce(1);
+  // Each step is a test that has passed when it is told of: this one says nothing for longer than a test may.
+  const progress = (doing: string) => void t.test(doing, () => {});
+  const { crashes, orders, violations } = await runCrashes({
+    plan,
+    seed: 1,
+    database: undefined,
+    signal: t.signal,
+    progress,
+  });
+  assert.deepEqual(violations, []);
+  assert.equal(crashes.all.length, plan.length);
+  assert.ok(orders > plan.length, "orders were placed all the time");
+});

@@ -17,7 +17,7 @@ export interface CrashOptions {
   readonly plan: readonly Cycle[];
   /** For the load. */
   readonly seed: number;
-  /** Root's URL of a server to use; undefined: a private one, which may be killed. */
+  /** The URL of a server to use, and of a user there who may create databases; undefined: a private one, which may be killed. */
   readonly database: string | undefined;
   readonly signal: AbortSignal;
   /** Told what is being done, and of each cycle. */
@@ -51,11 +51,12 @@ const beginTimeoutMs = 15_000;
 const settledOverdueMs = 5_000;
 const overdueMs = 60_000;
 
-/** Crashes what the plan says, under load, and checks all that must hold then. Rejects when a crash does not come about. */
+/** Crashes what the plan says, under load, and checks all that must hold then. Rejects when a crash does not come about, or `signal` aborts. */
 export async function runCrashes({ plan, seed, database, signal, progress }: CrashOptions): Promise<CrashResult> {
   await using stack = new AsyncDisposableStack();
   progress("starting the services");
   const stage = await startStage(stack, database);
+  signal.throwIfAborted();
   const ledger = new Ledger();
   const violations: string[] = [];
   const crashes = new Counts();
@@ -63,7 +64,7 @@ export async function runCrashes({ plan, seed, database, signal, progress }: Cra
   const userIds = await openShop(stage, ledger);
   const watches = beginWatches(stage, userIds, [...products.keys()]);
   stack.defer(() => watches.close());
-  await placeFirst(stage, ledger, watches, userIds);
+  await placeFirst(stage, ledger, watches, userIds, signal);
 
   const began = performance.now();
   const { retries, faults } = await withTaskScope(
@@ -90,11 +91,11 @@ export async function runCrashes({ plan, seed, database, signal, progress }: Cra
     { signal },
   );
   progress("waiting until nothing is under way");
-  violations.push(...(await untilSettled(stage)));
+  violations.push(...(await untilSettled(stage, signal)));
   progress("checking");
   violations.push(
     ...(await violatedInvariants(stage, true)),
-    ...(await compare(stage, ledger, watches)),
+    ...(await compare(stage, ledger, watches, signal)),
     ...faults,
     ...stage.instances.failures,
   );
@@ -139,6 +140,7 @@ async function placeFirst(
   ledger: Ledger,
   watches: Watches,
   userIds: readonly string[],
+  signal: AbortSignal,
 ): Promise<void> {
   const [sku = ""] = products.keys();
   for (const userId of userIds) {
@@ -149,7 +151,7 @@ async function placeFirst(
   const until = performance.now() + beginTimeoutMs;
   while (watches.orders.size < userIds.length || watches.levels.size < products.size) {
     if (performance.now() > until) throw new Error(`the watches have not begun: ${watches.problems.join("; ")}`);
-    await sleep(10);
+    await sleep(10, undefined, { signal });
   }
 }
 

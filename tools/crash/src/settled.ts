@@ -9,9 +9,12 @@ const lookMs = 100;
 
 /**
  * Waits until nothing is under way: no order is placed, no stock held, and all events are published. Answers what is left
- * after a minute and a half, in words; nothing when all is well.
+ * after a minute and a half, in words; nothing when all is well. Rejects when `signal` aborts.
  */
-export async function untilSettled({ databases }: Pick<Stage, "databases">): Promise<readonly string[]> {
+export async function untilSettled(
+  { databases }: Pick<Stage, "databases">,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const order = openDatabase<unknown>(databases.order);
   const inventory = openDatabase<unknown>(databases.inventory);
   const count = async ({ db }: typeof order, from: string) => {
@@ -32,7 +35,7 @@ export async function untilSettled({ databases }: Pick<Stage, "databases">): Pro
         return left
           .filter(([, number]) => number > 0)
           .map(([what, number]) => `${number} ${what}, and nothing is under way`);
-      await sleep(lookMs);
+      await sleep(lookMs, undefined, { signal });
     }
   } finally {
     await Promise.all([order.close(), inventory.close()]);

@@ -1,9 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
+import { anyPorts, services } from "@shoal/launcher";
 import { type Client, createClient } from "@shoal/rpc";
 import {
   type DatabaseServerProcess,
@@ -19,14 +21,8 @@ const settings = {
   SHOAL_ORDER_SETTLE_INTERVAL_MS: "100",
   SHOAL_ORDER_USER_CACHE_MS: "100",
   SHOAL_INVENTORY_SWEEP_INTERVAL_MS: "100",
-  ...Object.fromEntries(
-    ["USER", "INVENTORY", "ORDER"].flatMap((name) => [
-      [`SHOAL_${name}_GRPC_PORT`, "0"],
-      [`SHOAL_${name}_ADMIN_PORT`, "0"],
-      [`SHOAL_${name}_LOG_LEVEL`, "warn"],
-    ]),
-  ),
-  SHOAL_REGISTRY_PORT: "0",
+  ...anyPorts,
+  ...Object.fromEntries(services.map(({ name }) => [`SHOAL_${name.toUpperCase()}_LOG_LEVEL`, "warn"])),
 };
 
 /** What a service is called; so is its first instance. */
@@ -47,18 +43,22 @@ export interface Stage {
 
 /**
  * Starts two instances of each service, each a process of its own, on databases of their own: those of a private,
- * durable server, or of the one that root's URL `database` names. All ends with `stack`.
+ * durable server, or of the one that `database` names, where other runs may have theirs. All ends with `stack`.
  */
 export async function startStage(stack: AsyncDisposableStack, database: string | undefined): Promise<Stage> {
   const server = database === undefined ? await startServer(stack) : undefined;
-  const databases = await createDatabases(stack, server?.url ?? database ?? "", "shoal_crash");
+  const databases = await createDatabases(
+    stack,
+    server?.url ?? database ?? "",
+    `shoal_crash_${randomBytes(4).toString("hex")}`,
+  );
   const home = await mkdtemp(join(tmpdir(), "shoal-crash-"));
   stack.defer(() => rm(home, { recursive: true, force: true }));
 
   const instances = new Instances();
   const launched = await instances.launch({
     home,
-    scale: new Map(["user", "inventory", "order"].map((service) => [service, 2])),
+    scale: new Map(services.map(({ name }) => [name, 2])),
     // Starts take half of the processor time where the code is compiled already, by those that ended in order.
     env: { ...process.env, NODE_COMPILE_CACHE: join(home, "compiled"), ...settings, ...databases },
   });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { OrderStatus } from "@shoal/contracts/order/v1/order_service";
 import { AppError } from "@shoal/kernel";
+import { isFault, isPassing } from "./failure.ts";
 import type { Stage } from "./stage.ts";
 
 /** The pause before a watch that broke off is begun again, in milliseconds. */
@@ -14,7 +15,7 @@ export interface Watches {
   readonly levels: ReadonlyMap<string, string>;
   /** How often a watch was begun again. */
   readonly resumed: number;
-  /** Why a watch could not go on, in words. */
+  /** Why a watch could not go on, and what it should not have ended with before it was begun again, in words. */
   readonly problems: readonly string[];
   /** Ends them. */
   close(): Promise<void>;
@@ -48,11 +49,11 @@ export function beginWatches(
         }
       } catch (error) {
         if (signal.aborted) return;
-        const isFinal = !(error instanceof AppError) || ["invalid", "precondition", "missing"].includes(error.kind);
-        if (isFinal) {
+        if (!(error instanceof AppError && isPassing(error))) {
           problems.push(`a watch failed: ${error}`);
           return;
         }
+        if (isFault(error)) problems.push(`a watch ended with ${error.reason}: ${error.message}`);
       }
       await sleep(againMs, undefined, { signal }).catch(() => {});
     }

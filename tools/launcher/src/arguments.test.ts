@@ -18,6 +18,10 @@ test("one instance of each service, and data is kept, unless told otherwise", ()
   });
 });
 
+test("who asks for help gets it, whatever else is wrong", () => {
+  assert.equal(read("--help", "--scale", "ordr=3").help, true);
+});
+
 test("a scale that cannot be is refused with what can", () => {
   for (const text of ["order", "order=", "order=0", "order=21", "order=x", "=3", "order=-1"])
     assert.throws(() => read("--scale", text), /SERVICE=N with N from 1 to 20, such as order=3, not/);

@@ -28,7 +28,8 @@ export function readArguments(args: readonly string[], services: readonly Servic
   return {
     fresh: values.fresh,
     faults: values.faults,
-    scale: new Map(values.scale.map((text) => readScale(text, services))),
+    // Who asks for help is not told first what else is wrong.
+    scale: new Map(values.help ? [] : values.scale.map((text) => readScale(text, services))),
     help: values.help,
   };
 }

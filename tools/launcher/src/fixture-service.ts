@@ -49,7 +49,7 @@ log("info", "ready", {
   starts: starts + 1,
   at: Date.now(),
 });
-process.send?.({ type: "ready", service: name, grpcPort, adminPort });
+if (misbehaviour !== "never ready") process.send?.({ type: "ready", service: name, grpcPort, adminPort });
 
 function listen(port: string): Promise<number> {
   const server = createServer();

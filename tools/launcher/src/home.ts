@@ -42,7 +42,7 @@ const leftoverTimeoutMs = 20_000;
  */
 export async function openHome(path: string, options: HomeOptions): Promise<Home> {
   const recordFile = join(path, "launcher.json");
-  const dataDirectory = join(path, "data");
+  const dataDirectory = dataDirectoryIn(path);
   mkdirSync(join(path, "logs"), { recursive: true });
   const lock = takeLock(join(path, "launcher.lock"));
   if (lock === undefined) {
@@ -72,6 +72,11 @@ export async function openHome(path: string, options: HomeOptions): Promise<Home
       lock.close();
     },
   };
+}
+
+/** Where the embedded databases are in the folder at `path`. */
+export function dataDirectoryIn(path: string): string {
+  return join(path, "data");
 }
 
 function takeLock(path: string): DatabaseSync | undefined {

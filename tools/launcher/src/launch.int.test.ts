@@ -9,6 +9,7 @@ import { type TestContext, test } from "node:test";
 import { temporaryDirectory, until } from "@shoal/testkit";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
+import { anyPorts } from "./service-environment.ts";
 import type { ServiceEnd } from "./service-process.ts";
 import type { ServiceSpec } from "./services.ts";
 
@@ -175,6 +176,17 @@ test("a service that dies is told with its signal, and can be started again wher
     { grpc: before.grpcAddress, admin: before.adminAddress },
   );
   await assertListens(after.grpcAddress);
+});
+
+test("an instance that does not become ready in time is ended, and can be started again", async (t) => {
+  const death = Promise.withResolvers<void>();
+  const { launched } = await start(t, { readyTimeoutMs: 5_000, onDeath: () => death.resolve() });
+  const before = launched.service("user");
+  process.kill(before.pid, "SIGKILL");
+  await death.promise;
+  const silent = launched.restart("user", { FIXTURE_USER: "never ready" });
+  await assert.rejects(silent, /^LaunchError: user has not become ready within 5 seconds/);
+  assert.equal((await launched.restart("user")).grpcAddress, before.grpcAddress);
 });
 
 test("with faults each instance is reached through a proxy, at the address that it would have, also after a restart", async (t) => {
@@ -348,17 +360,11 @@ async function faults(home: string, ...args: string[]): Promise<{ readonly code:
 async function start(t: TestContext, options: LaunchOptions = {}): Promise<{ home: string; launched: Launched }> {
   const home = options.home ?? (await temporaryDirectory(t));
   const folder = await temporaryDirectory(t);
-  const ports = Object.fromEntries(
-    ["USER", "INVENTORY", "ORDER"].flatMap((name) => [
-      [`SHOAL_${name}_GRPC_PORT`, "0"],
-      [`SHOAL_${name}_ADMIN_PORT`, "0"],
-    ]),
-  );
   const launched = await launch({
     ...options,
     home,
     services: [fixture(folder, "user"), fixture(folder, "inventory"), fixture(folder, "order", "user", "inventory")],
-    env: { PATH: process.env["PATH"], SHOAL_REGISTRY_PORT: "0", ...ports, ...options.env },
+    env: { PATH: process.env["PATH"], ...anyPorts, ...options.env },
   });
   t.after(() => launched.stop());
   return { home, launched };

@@ -1,4 +1,6 @@
 import { join, resolve } from "node:path";
+import { dataDirectoryIn } from "./home.ts";
+import { databaseUrlIn } from "./service-environment.ts";
 import { repositoryRoot, type ServiceSpec, services } from "./services.ts";
 import { type ServiceAddress, Stack, type StackOptions } from "./stack.ts";
 
@@ -20,7 +22,7 @@ export interface Launched {
   faultControl(name: string): string;
   /**
    * Starts an instance that has died again, at the same addresses, with `env` besides the environment it had at first. Rejects
-   * with a `LaunchError` when it ends before it takes calls.
+   * with a `LaunchError` when it ends before it takes calls, or is ended because it takes none in time.
    */
   restart(name: string, env?: Readonly<Record<string, string>>): Promise<ServiceAddress>;
   /** Drains and stops all. Never rejects. */
@@ -34,11 +36,15 @@ export function homeOf(env: NodeJS.ProcessEnv): string {
   return resolve(env["SHOAL_HOME"] || join(repositoryRoot, ".shoal"));
 }
 
+/** The URL of the database in which a service that is launched in this environment keeps its state. */
+export function databaseUrlOf(service: string, env: NodeJS.ProcessEnv): string {
+  return databaseUrlIn(dataDirectoryIn(homeOf(env)), service, env);
+}
+
 /**
  * Starts the services of Shoal, each in a process of its own, and resolves when all take calls. Defaults: all services, one
- * instance of each, no fault proxies, this process's environment, `.shoal/` (or SHOAL_HOME), earlier data kept, events
- * untold. Rejects with a
- * `LaunchError`, with nothing left running. The caller stops it; if this process ends without, the services stop.
+ * instance of each, no fault proxies, a minute until a process is ready, this process's environment, `.shoal/` (or SHOAL_HOME),
+ * earlier data kept, events untold. Rejects with a `LaunchError`, with nothing left running. The caller stops it; if this process ends without, the services stop.
  */
 export async function launch(options: LaunchOptions = {}): Promise<Launched> {
   const stack = createStack(options);
@@ -75,6 +81,7 @@ export function createStack(options: LaunchOptions): Stack {
     home: homeOf(env),
     fresh: false,
     faults: false,
+    readyTimeoutMs: 60_000,
     onReady: ignore,
     onWarning: ignore,
     onDeath: ignore,

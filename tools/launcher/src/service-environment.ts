@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { LaunchError } from "./launch-error.ts";
-import type { ServiceSpec } from "./services.ts";
+import { type ServiceSpec, services } from "./services.ts";
 
 /** What a service's settings are taken from. */
 export interface ServiceEnvironmentOptions {
@@ -27,7 +27,7 @@ export function serviceEnvironment(
   const prefix = variablePrefix(spec.name);
   const defaults: Record<string, string> = {
     [`${prefix}GRPC_PORT`]: String(spec.grpcPort),
-    [`${prefix}DATABASE_URL`]: `sqlite:${join(dataDirectory, `${spec.name}.db`)}`,
+    [`${prefix}DATABASE_URL`]: databaseUrlIn(dataDirectory, spec.name, env),
     [`${prefix}REGISTRY`]: registryUrl,
   };
   for (const callee of spec.calls) {
@@ -35,8 +35,23 @@ export function serviceEnvironment(
     if (address !== undefined) defaults[`${prefix}${callee.toUpperCase()}_ADDRESS`] = address;
   }
   const unset = Object.entries(defaults).filter(([name]) => !env[name]);
-  const anyPorts = { [`${prefix}GRPC_PORT`]: "0", [`${prefix}ADMIN_PORT`]: "0" };
-  return { ...env, ...Object.fromEntries(unset), ...(number > 1 && anyPorts) };
+  return { ...env, ...Object.fromEntries(unset), ...(number > 1 && anyPortsOf(spec.name)) };
+}
+
+/** An environment in which every service of Shoal, and the registry, listens at ports that are free. */
+export const anyPorts: Readonly<Record<string, string>> = Object.freeze({
+  SHOAL_REGISTRY_PORT: "0",
+  ...Object.assign({}, ...services.map(({ name }) => anyPortsOf(name))),
+});
+
+function anyPortsOf(name: string): Readonly<Record<string, string>> {
+  const prefix = variablePrefix(name);
+  return { [`${prefix}GRPC_PORT`]: "0", [`${prefix}ADMIN_PORT`]: "0" };
+}
+
+/** The URL of a service's database: what the environment says, else that of an embedded one in `dataDirectory`. */
+export function databaseUrlIn(dataDirectory: string, name: string, env: NodeJS.ProcessEnv): string {
+  return env[`${variablePrefix(name)}DATABASE_URL`] || `sqlite:${join(dataDirectory, `${name}.db`)}`;
 }
 
 /** Where the registry listens that the launcher brings along: SHOAL_REGISTRY_PORT, else 50050; 0: the system chooses. */

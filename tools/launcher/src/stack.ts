@@ -28,6 +28,8 @@ export interface StackOptions {
   readonly fresh: boolean;
   /** Puts a fault proxy before every instance, at the address that the instance would have. */
   readonly faults: boolean;
+  /** How long a process may take until it is ready, in milliseconds; then it is ended. */
+  readonly readyTimeoutMs: number;
   readonly onReady: (service: ServiceAddress) => void;
   /** Told of each line from `warn` up in a service's log. */
   readonly onWarning: (service: string, line: LogLine) => void;
@@ -58,9 +60,6 @@ interface InstanceSpec {
   /** From 1. */
   readonly number: number;
 }
-
-/** How long a service may take until it takes calls, in milliseconds. */
-const readyTimeoutMs = 60_000;
 
 /**
  * All services, each instance in a process of its own, the registry that they find each other in, and, where asked for, a
@@ -231,7 +230,10 @@ export class Stack {
   #untilReady(service: ServiceProcess): ServiceProcess["ready"] {
     return new Promise((resolve, reject) => {
       const { signal } = this.#stopAsked;
+      const { readyTimeoutMs } = this.#options;
       const timer = setTimeout(() => {
+        // Whoever starts it again waits for its end.
+        service.kill();
         reject(new LaunchError(`${service.name} has not become ready within ${readyTimeoutMs / 1_000} seconds.`));
       }, readyTimeoutMs);
       const stop = () => {
