@@ -59,8 +59,7 @@ export async function startStage(stack: AsyncDisposableStack, database: string |
   const launched = await instances.launch({
     home,
     scale: new Map(services.map(({ name }) => [name, 2])),
-    // Starts take half of the processor time where the code is compiled already, by those that ended in order.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(home, "compiled"), ...settings, ...databases },
+    env: { ...process.env, ...settings, ...databases },
   });
   stack.defer(() => launched.stop());
   const clientsOf = <C extends Disposable>(service: Service, make: (address: string) => C): readonly C[] =>

@@ -1,4 +1,5 @@
-import { allHold, databaseOf, type Finding, formatFindings, InvariantChecker, SnapshotError } from "@shoal/invariants";
+import { allHold, type Finding, formatFindings, InvariantChecker, SnapshotError } from "@shoal/invariants";
+import { databaseUrlOf } from "@shoal/launcher";
 
 /** What became of the check, in words, and whether nothing is violated and nothing stood in its way. */
 export interface DatabaseCheck {
@@ -12,7 +13,7 @@ export interface DatabaseCheck {
  * cannot be read are a fault.
  */
 export async function checkDatabases(env: NodeJS.ProcessEnv, orderId: string): Promise<DatabaseCheck> {
-  const urls = { order: databaseOf("order", env), inventory: databaseOf("inventory", env) };
+  const urls = { order: databaseUrlOf("order", env), inventory: databaseUrlOf("inventory", env) };
   await using checker = new InvariantChecker(urls);
   try {
     if (!(await checker.hasOrder(orderId))) return unchecked("those of this environment are another system's");

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { repositoryRoot } from "@shoal/launcher";
+import { anyPorts, repositoryRoot } from "@shoal/launcher";
 import { until } from "@shoal/testkit";
 import { untilGone } from "./until-gone.ts";
 
@@ -29,21 +28,6 @@ export interface NpmStart {
   interrupt(): Promise<number | null>;
 }
 
-/**
- * Every service, and the registry, on a port that the system chooses. Compiled code is kept from start to start: there are many, and
- * each takes a quarter less of the processor's time.
- */
-export const startEnvironment: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ["USER", "INVENTORY", "ORDER"].flatMap((name) => [
-      [`SHOAL_${name}_GRPC_PORT`, "0"],
-      [`SHOAL_${name}_ADMIN_PORT`, "0"],
-    ]),
-  ),
-  SHOAL_REGISTRY_PORT: "0",
-  NODE_COMPILE_CACHE: join(repositoryRoot, "node_modules/.cache/compiled"),
-};
-
 /** Runs `npm start -- <args>` as a person does, on any free ports, with data and logs in `home`. */
 export function npmStart(
   t: TestContext,
@@ -52,7 +36,7 @@ export function npmStart(
 ): NpmStart {
   const child = spawn("npm", ["start", "--", ...args], {
     cwd: repositoryRoot,
-    env: { ...process.env, NO_COLOR: "1", ...startEnvironment, SHOAL_HOME: home, ...env },
+    env: { ...process.env, NO_COLOR: "1", ...anyPorts, SHOAL_HOME: home, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });

@@ -3,11 +3,10 @@ import type { TestContext } from "node:test";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { type Launched, type LaunchOptions, launch } from "@shoal/launcher";
+import { anyPorts, type Launched, type LaunchOptions, launch } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
 import { type StorageEngine, temporaryDirectory } from "@shoal/testkit";
 import type { Clients } from "./bad-call.ts";
-import { startEnvironment } from "./npm-start.ts";
 
 /** Where a stack's state is: it can be started there again and again. */
 export interface Place {
@@ -50,7 +49,7 @@ export async function startStack(
     home,
     env: {
       ...process.env,
-      ...startEnvironment,
+      ...anyPorts,
       SHOAL_USER_DATABASE_URL: databases.user,
       SHOAL_INVENTORY_DATABASE_URL: databases.inventory,
       SHOAL_ORDER_DATABASE_URL: databases.order,

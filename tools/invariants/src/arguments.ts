@@ -1,6 +1,5 @@
-import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { repositoryRoot } from "@shoal/launcher";
+import { databaseUrlOf } from "@shoal/launcher";
 import { wholeNumber } from "@shoal/tools-repo/command-line";
 
 /** What the command line and the environment say. */
@@ -43,17 +42,11 @@ export function readArguments(args: readonly string[], env: NodeJS.ProcessEnv): 
   });
   if (values.help) return { ...readArguments([], env), help: true };
   return {
-    order: values.order ?? databaseOf("order", env),
-    inventory: values.inventory ?? databaseOf("inventory", env),
+    order: values.order ?? databaseUrlOf("order", env),
+    inventory: values.inventory ?? databaseUrlOf("inventory", env),
     settled: values.settled,
     overdueMs: wholeNumber("--overdue-ms", values["overdue-ms"], 0, 86_400_000),
     json: values.json,
     help: false,
   };
-}
-
-/** The URL of the database in which a service that the launcher starts in this environment keeps its state. */
-export function databaseOf(service: "order" | "inventory", env: NodeJS.ProcessEnv): string {
-  const home = resolve(env["SHOAL_HOME"] || join(repositoryRoot, ".shoal"));
-  return env[`SHOAL_${service.toUpperCase()}_DATABASE_URL`] || `sqlite:${join(home, "data", `${service}.db`)}`;
 }

@@ -1,4 +1,3 @@
-export { databaseOf } from "./arguments.ts";
 export { type CheckOptions, checkInvariants, InvariantChecker } from "./check.ts";
 export type { Finding, InvariantName } from "./finding.ts";
 export { allHold, formatFindings } from "./report.ts";

@@ -1,4 +1,4 @@
-import { type Launched, launch } from "@shoal/launcher";
+import { anyPorts, type Launched, launch } from "@shoal/launcher";
 
 /**
  * Starts the services on these databases and on free ports, set by `env` besides this process's environment. The caller stops
@@ -9,13 +9,11 @@ export function launchServices(
   databases: Readonly<Record<"user" | "inventory" | "order", string>>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Launched> {
-  const names = Object.keys(databases).map((name) => name.toUpperCase());
-  const ports = [...names.flatMap((name) => [`${name}_GRPC`, `${name}_ADMIN`]), "REGISTRY"];
   return launch({
     home,
     env: {
       ...process.env,
-      ...Object.fromEntries(ports.map((name) => [`SHOAL_${name}_PORT`, "0"])),
+      ...anyPorts,
       ...Object.fromEntries(
         Object.entries(databases).map(([name, url]) => [`SHOAL_${name.toUpperCase()}_DATABASE_URL`, url]),
       ),

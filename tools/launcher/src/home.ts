@@ -11,10 +11,12 @@ export interface ServiceRecord {
   readonly entry: string;
 }
 
-/** The folder of one launcher: its services' data and logs. */
+/** The folder of one launcher: its services' data, logs and compiled code. */
 export interface Home {
   /** Where the embedded databases are: `data/`. */
   readonly dataDirectory: string;
+  /** Where Node keeps what it has compiled, so that the next start is quicker: `compiled/`. */
+  readonly compiledDirectory: string;
   /** Where a service's output goes: `logs/<name>.log`. */
   logFile(service: string): string;
   /** Notes which processes run, for a launcher that comes after this one was killed. */
@@ -65,6 +67,7 @@ export async function openHome(path: string, options: HomeOptions): Promise<Home
   }
   return {
     dataDirectory,
+    compiledDirectory: join(path, "compiled"),
     logFile: (service) => join(path, "logs", `${service}.log`),
     record,
     close: () => {

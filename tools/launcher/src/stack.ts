@@ -185,8 +185,9 @@ export class Stack {
     if (home === undefined || registryUrl === undefined) throw new Error("the stack is not running");
     const began = performance.now();
     const addresses = new Map(this.addresses.map((service) => [service.name, service.grpcAddress]));
-    const { dataDirectory } = home;
-    const settings = {
+    const { dataDirectory, compiledDirectory } = home;
+    const settings: NodeJS.ProcessEnv = {
+      NODE_COMPILE_CACHE: compiledDirectory,
       ...serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl }),
       ...environment,
     };

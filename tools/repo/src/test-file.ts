@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestCounts } from "./test-counts.ts";
 import type { TestEvent, TestResult } from "./test-events.ts";
+import { workspaceRoot } from "./workspace.ts";
 
 export interface TestFileOptions {
   /** The folder the file's process runs in. */
@@ -96,7 +97,13 @@ function start(file: string, { cwd, signal }: TestFileOptions, testTimeoutMs: nu
   // What a test sees must not depend on who runs it: nx asks for colours, `node --test` for its own reporter.
   const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, ...env } = process.env;
   const args = [`--test-reporter=${reporter}`, `--test-timeout=${testTimeoutMs}`, "--enable-source-maps", file];
-  const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  // Each file is a process of its own, and may start many: all load the same modules.
+  const compiled = { NODE_COMPILE_CACHE: join(workspaceRoot, "node_modules/.cache/compiled") };
+  const child = spawn(process.execPath, args, {
+    cwd,
+    env: { ...compiled, ...env },
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
   signal?.addEventListener("abort", () => child.kill("SIGKILL"));
   return child;
 }

@@ -82,8 +82,6 @@ async function runTests(
   for (const project of summaries) rmSync(join(project, summaryPath), { force: true });
   const exitCode = await runNx(["run-many", "-t", "test", "--parallel=2", ...nxOptions], {
     ...toolEnvironment(),
-    // Each file's tests are a process of their own, and start many: all load the same modules.
-    NODE_COMPILE_CACHE: join(workspaceRoot, "node_modules/.cache/compiled"),
     // nx runs each project through `npm run`, which would add its own words to every failure.
     npm_config_loglevel: "silent",
     ...(process.stdout.isTTY ? {} : { NO_COLOR: "1", FORCE_COLOR: "0" }),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
-import { launch, services } from "@shoal/launcher";
+import { anyPorts, launch, services } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
 import { openDatabase } from "@shoal/storage";
 import { createTestDatabase, needsDatabaseServer, temporaryDirectory } from "@shoal/testkit";
@@ -15,10 +15,8 @@ test("products are as a load by the service leaves them", needsDatabaseServer(),
     home: await temporaryDirectory(t),
     env: {
       ...process.env,
+      ...anyPorts,
       SHOAL_INVENTORY_DATABASE_URL: url,
-      SHOAL_INVENTORY_GRPC_PORT: "0",
-      SHOAL_INVENTORY_ADMIN_PORT: "0",
-      SHOAL_REGISTRY_PORT: "0",
     },
   });
   t.after(() => launched.stop());

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Launched, launch } from "@shoal/launcher";
+import { anyPorts, type Launched, launch } from "@shoal/launcher";
 
 /** The services that an order takes. */
 export const serviceNames = ["user", "inventory", "order"] as const;
@@ -32,10 +32,3 @@ export async function startServices(
   const urlOf = (name: string) => databases[`SHOAL_${name}_DATABASE_URL`] ?? "";
   return { launched, databases: { order: urlOf("ORDER"), inventory: urlOf("INVENTORY") } };
 }
-
-const anyPorts = Object.fromEntries([
-  ["SHOAL_REGISTRY_PORT", "0"],
-  ...serviceNames.flatMap((name) =>
-    ["GRPC", "ADMIN"].map((port) => [`SHOAL_${name.toUpperCase()}_${port}_PORT`, "0"] as const),
-  ),
-]);
