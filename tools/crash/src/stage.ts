@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,11 +46,7 @@ export interface Stage {
  */
 export async function startStage(stack: AsyncDisposableStack, database: string | undefined): Promise<Stage> {
   const server = database === undefined ? await startServer(stack) : undefined;
-  const databases = await createDatabases(
-    stack,
-    server?.url ?? database ?? "",
-    `shoal_crash_${randomBytes(4).toString("hex")}`,
-  );
+  const databases = await createDatabases(stack, server?.url ?? database ?? "", "shoal_crash");
   const home = await mkdtemp(join(tmpdir(), "shoal-crash-"));
   stack.defer(() => rm(home, { recursive: true, force: true }));
 
