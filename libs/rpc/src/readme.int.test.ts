@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer as createTcpServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { lastingPort } from "@shoal/testkit";
 
 test("the README's server and client do what it says", async (t) => {
   const text = await readFile(join(import.meta.dirname, "../README.md"), "utf8");
   const [server = "", client = ""] = [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code);
   // Another port than the README's, which may be in use here.
-  const port = await freePort();
+  const port = await lastingPort();
   // Within the package, where its imports are found; and ignored by git.
   const results = join(import.meta.dirname, "../test-results");
   await mkdir(results, { recursive: true });
@@ -35,11 +35,3 @@ test("the README's server and client do what it says", async (t) => {
   serving.kill("SIGTERM");
   assert.deepEqual(await once(serving, "exit"), [0, null]);
 });
-
-async function freePort(): Promise<number> {
-  const probe = createTcpServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  return port;
-}

@@ -16,6 +16,7 @@ import {
   type Authority,
   type CertificateAndKey,
   createAuthority,
+  lastingPort,
   replaceFile,
   type TlsFiles,
   temporaryDirectory,
@@ -348,7 +349,7 @@ test("a TLS session that was begun under an old authority cannot be taken up aga
 
 test("a client's files that are replaced are used for its next connection", async (t) => {
   const { directory, authority, server, client } = await parties(t);
-  const first = await serve(t, { ...server, clientCaFile: server.caFile });
+  const first = await serve(t, { ...server, clientCaFile: server.caFile }, await lastingPort());
   const echo = callerOf(t, first.port, { ...client, reloadMs });
   await echo.echo({ parcel });
 

@@ -6,7 +6,7 @@ import { readSettings } from "@shoal/config";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { createClient, implement, type ServiceHandlers } from "@shoal/rpc";
 import { createLogger } from "@shoal/telemetry";
-import { temporaryDirectory, until } from "@shoal/testkit";
+import { lastingPort, temporaryDirectory, until } from "@shoal/testkit";
 import { serviceSettings } from "./service-settings.ts";
 import { type ServiceDefinition, startService } from "./start-service.ts";
 
@@ -46,7 +46,7 @@ test("is healthy while it starts, ready once it takes calls, and gone when stopp
 
 test("is not ready while its parts are being built", async () => {
   const release = Promise.withResolvers<void>();
-  const port = await freePort();
+  const port = await lastingPort();
   const starting = startService(
     { name: "fixture", build: () => release.promise.then(() => ({ services: [] })) },
     settingsWith({ SHOAL_FIXTURE_ADMIN_PORT: String(port) }),
@@ -86,12 +86,6 @@ test("a port that is in use is named with the setting that changes it, and nothi
   );
   await first.stop();
 });
-
-async function freePort(): Promise<number> {
-  const service = await startService({ name: "fixture", build: async () => ({ services: [] }) }, settingsWith(), log);
-  await service.stop();
-  return service.adminPort;
-}
 
 test("serves with the policies that its settings have otherwise than the contracts, and says so", async () => {
   const lines: string[] = [];
@@ -134,7 +128,7 @@ test("keeps to a file of policies as it changes, in what it serves and in what i
         return { services: [echo] };
       },
     },
-    settingsWith({ SHOAL_FIXTURE_POLICIES_FILE: path, SHOAL_FIXTURE_GRPC_PORT: String(await freePort()) }),
+    settingsWith({ SHOAL_FIXTURE_POLICIES_FILE: path, SHOAL_FIXTURE_GRPC_PORT: String(await lastingPort()) }),
     log,
   );
   t.after(() => service.stop());

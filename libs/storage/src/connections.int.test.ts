@@ -4,7 +4,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createContext, isAppError, type Priority, runWithContext } from "@shoal/kernel";
-import { createTestDatabase, databaseServer, needsDatabaseServer, storageEngines, until } from "@shoal/testkit";
+import {
+  createTestDatabase,
+  databaseServer,
+  lastingPort,
+  needsDatabaseServer,
+  storageEngines,
+  until,
+} from "@shoal/testkit";
 import { sql } from "kysely";
 import { createConnection } from "mysql2/promise";
 import { admission, type Database, type DatabaseOptions, openDatabase } from "./database.ts";
@@ -288,7 +295,7 @@ async function startProxy(t: TestContext, databaseUrl: string) {
     for (const socket of sockets) socket.destroy();
     await closed;
   };
-  const port = await listen(0);
+  const port = await listen(await lastingPort());
   t.after(stop);
   const url = new URL(databaseUrl);
   url.hostname = "127.0.0.1";

@@ -5,11 +5,11 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createConnection } from "mysql2/promise";
+import { lastingPort } from "./lasting-port.ts";
 
 /** What the keeper is told: to kill its server, and to start it again on its data. */
 export type KeeperOrder = "kill" | "restart";
@@ -94,7 +94,7 @@ GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 `,
   );
   for (let attempt = 1; ; attempt++) {
-    const port = before === undefined ? await freePort() : Number(new URL(before).port);
+    const port = before === undefined ? await lastingPort() : Number(new URL(before).port);
     server = spawn(binary, serverArguments(port, init), { stdio: "ignore", env: environment });
     const url = `mysql://root:${password}@127.0.0.1:${port}`;
     if (await answers(url, server)) return url;
@@ -126,16 +126,6 @@ function serverArguments(port: number, init: string): string[] {
     "--innodb-use-native-aio=OFF",
     ...(durability === "durable" ? durable : fast),
   ];
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const address = listener.address();
-  listener.close();
-  await once(listener, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port on 127.0.0.1");
-  return address.port;
 }
 
 /** Waits for the server's first answer. False when it ends instead. */

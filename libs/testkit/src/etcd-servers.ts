@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { findEtcdBinary } from "./etcd-binary.ts";
+import { lastingPort } from "./lasting-port.ts";
 import { until } from "./until.ts";
 
 /**
@@ -101,7 +101,7 @@ export async function startEtcd(
     });
   };
   for (let attempt = 1; ; attempt++) {
-    port = await freePort();
+    port = await lastingPort();
     try {
       await start();
       break;
@@ -159,23 +159,4 @@ async function post(url: string, body: object): Promise<unknown> {
   const text = await response.text();
   if (!response.ok) throw new Error(`${url}: ${response.status} ${text}`);
   return JSON.parse(text);
-}
-
-/**
- * A port that nobody listens on, and below those that systems give to outgoing connections: nobody is given it by chance
- * while etcd is down between a kill and a start.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(10_000, 32_000);
-    const listener = createServer().listen(port, "127.0.0.1");
-    const free = await once(listener, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!free) continue;
-    listener.close();
-    await once(listener, "close");
-    return port;
-  }
 }

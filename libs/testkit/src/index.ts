@@ -12,6 +12,7 @@ export { type DnsRecord, type DnsServer, startDnsServer } from "./dns-server.ts"
 export { type EtcdServer, needsEtcd, startEtcd } from "./etcd-servers.ts";
 export { defaultFaultProxyOptions, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
 export type { Fault, FaultRule, GrpcCode } from "./fault-rules.ts";
+export { lastingPort } from "./lasting-port.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";

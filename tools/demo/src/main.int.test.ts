@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
+import { lastingPort } from "@shoal/testkit";
 
 const script = join(import.meta.dirname, "main.ts");
 
@@ -15,18 +14,8 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
   return { status, stdout, stderr };
 }
 
-/** A port that nothing listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
 test("says how to start the system when nothing answers, and ends with 1", async () => {
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `127.0.0.1:${await lastingPort()}`;
   const { status, stderr } = run([], { SHOAL_DEMO_USER_ADDRESS: address });
   assert.equal(stderr.trim(), `nothing answers at ${address}; start it with npm start in another terminal`);
   assert.equal(status, 1);

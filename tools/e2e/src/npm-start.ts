@@ -44,6 +44,10 @@ export function npmStart(
   if (group === undefined) throw new Error("npm cannot be run");
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+  let hasEnded = false;
+  child.once("close", () => {
+    hasEnded = true;
+  });
   const closed = once(child, "close") as Promise<[number | null]>;
   const signal = (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-group, signal);
@@ -56,12 +60,11 @@ export function npmStart(
     group,
     output: () => output,
     ready: async () => {
-      await Promise.race([
-        until(`shoal is ready; it said:\n${output}`, () => output.includes("shoal is ready"), 60_000),
-        closed.then(([code]) => {
-          throw new Error(`npm start ended with ${code}:\n${output}`);
-        }),
-      ]);
+      const isReady = () => output.includes("shoal is ready");
+      await until("shoal is ready, or npm start ends", () => isReady() || hasEnded, 60_000).catch((error) => {
+        throw new Error(`${error.message}; it said:\n${output}`);
+      });
+      if (!isReady()) throw new Error(`npm start ended with ${child.exitCode}:\n${output}`);
       return listedServices(output);
     },
     ended: async () => (await closed)[0],

@@ -105,6 +105,13 @@ test("data outlives a restart and not a fresh start; the log of the run before i
   assert.equal(lines(home, "user.previous").find(({ msg }) => msg === "ready").starts, 2);
 });
 
+test("instances that may listen anywhere get ports that the system gives to nobody else while they are away", async (t) => {
+  const { launched } = await start(t, { scale: new Map([["order", 2]]), faults: true });
+  const addresses = launched.services.flatMap(({ grpcAddress, adminAddress }) => [grpcAddress, adminAddress]);
+  assert.equal(new Set(addresses).size, 8);
+  for (const address of addresses) assert.ok(Number(address.split(":")[1]) < 32_000, address);
+});
+
 test("stops a service before those that it calls, and all end", async (t) => {
   const { home, launched } = await start(t);
   const pids = launched.services.map(({ pid }) => pid);

@@ -1,4 +1,5 @@
 import { createLocalRegistryServer, type LocalRegistryServer } from "@shoal/discovery";
+import { lastingPort } from "@shoal/testkit/lasting-port";
 import { removeFaultControls, writeFaultControls } from "./fault-controls.ts";
 import { FaultProxies } from "./fault-proxies.ts";
 import { type Home, openHome, type ServiceRecord } from "./home.ts";
@@ -186,11 +187,11 @@ export class Stack {
     const began = performance.now();
     const addresses = new Map(this.addresses.map((service) => [service.name, service.grpcAddress]));
     const { dataDirectory, compiledDirectory } = home;
-    const settings: NodeJS.ProcessEnv = {
+    const settings = await atLastingPorts(spec.name, {
       NODE_COMPILE_CACHE: compiledDirectory,
       ...serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl }),
       ...environment,
-    };
+    });
     const variable = variablePrefix(spec.name);
     const host = reachableHost(spec.name, env);
     const listening = settings[`${variable}HOST`] || "127.0.0.1";
@@ -331,6 +332,16 @@ async function startRegistry(port: number): Promise<LocalRegistryServer> {
 export function describeEnd({ code, signal, logFile, lastWords }: ServiceEnd): string {
   const how = signal !== null ? `ended by ${signal}` : code !== null ? `exit code ${code}` : "no process";
   return [`${how}. Its log: ${logFile}`, ...lastWords.map((line) => `    ${line}`)].join("\n");
+}
+
+/** The settings with ports, instead of any, that the instance finds free when it is started again where it was. */
+async function atLastingPorts(service: string, settings: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  const lasting = { ...settings };
+  for (const setting of ["GRPC_PORT", "ADMIN_PORT"]) {
+    const name = `${variablePrefix(service)}${setting}`;
+    if (settings[name] === "0") lasting[name] = String(await lastingPort());
+  }
+  return lasting;
 }
 
 function portOf(address: string): string {

@@ -24,6 +24,7 @@ import {
   setCallTraits,
 } from "@shoal/discovery";
 import { AppError, isAppError } from "@shoal/kernel";
+import { lastingPort } from "@shoal/testkit";
 import { toGrpcStatus } from "../errors.ts";
 import { echoing, eventually, startTested, type TestedServer } from "../hardening/tested-server.ts";
 import { type HandlerContext, implement } from "../server/handlers.ts";
@@ -461,7 +462,8 @@ test("shoal:///echo: instances come, go and are replaced, and no call fails", as
 
 test("shoal:///echo: an instance that comes back where it was is called at once, however long it has been away", async (t) => {
   const { registry, announce } = await registryOf(t);
-  const [stays, goes] = (await start(t, 2)) as [TestedServer, TestedServer];
+  const stays = await startTested(t);
+  const goes = await startTested(t, {}, {}, await lastingPort());
   await announce(stays);
   const first = await announce(goes);
   const client = clientOf(t, { address: "shoal:///echo", registry, balancing: "round_robin" });

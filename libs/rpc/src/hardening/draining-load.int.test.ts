@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { isAppError } from "@shoal/kernel";
-import { until } from "@shoal/testkit";
+import { lastingPort, until } from "@shoal/testkit";
 import { createClient } from "../client/client.ts";
 import type { DrainingServerMessage } from "./draining-server.ts";
 
@@ -73,7 +73,7 @@ const answersBetween = 200;
 test("no call fails while each of two servers is restarted five times under 2,000 calls a second", {
   timeout: 180_000,
 }, async (t) => {
-  const running = await Promise.all(["a", "b"].map((name) => startServer(t, `${name}0`, 0)));
+  const running = await Promise.all(["a", "b"].map(async (name) => startServer(t, `${name}0`, await lastingPort())));
   using client = createClient(EchoService, {
     address: `ipv4:${running.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
     balancing: "round_robin",

@@ -5,7 +5,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { isAppError } from "@shoal/kernel";
-import { until } from "@shoal/testkit";
+import { lastingPort, until } from "@shoal/testkit";
 import { type ClientOptions, defaultClientOptions } from "../client/client.ts";
 import { type HandlerContext, implement, type ServiceHandlers } from "../server/handlers.ts";
 import { createServer, defaultServerOptions, type ServerOptions } from "../server/server.ts";
@@ -162,7 +162,7 @@ test("connections that are silent for 30 seconds have 15 to answer, on both side
 
 test("a server that starts again at its address is found again soon", async (t) => {
   const answers = { echo: async () => ({}), echoAgain: async () => ({}) };
-  const { port, stop } = await startServer(t, answers);
+  const { port, stop } = await startServer(t, answers, { port: await lastingPort() });
   const patient = { maxAttempts: 5, initialBackoffMs: 500, maxBackoffMs: 2_000, backoffMultiplier: 2 };
   const policies = {
     // A breaker would hold calls back that are to show whether the server is found.

@@ -51,11 +51,12 @@ export interface TestedServer {
 
 const probe = "probe";
 
-/** Serves until the test ends. */
+/** Serves until the test ends, at any free port unless one is named. */
 export async function startTested(
   t: TestContext,
   handlers: Partial<Handlers> = {},
   options: Partial<ServerOptions> = {},
+  atPort = 0,
 ): Promise<TestedServer> {
   const ends: CallEnd[] = [];
   const entered: HandlerContext[] = [];
@@ -88,7 +89,7 @@ export async function startTested(
     },
     ...options,
   });
-  const port = await server.listen({ host: "127.0.0.1", port: 0 });
+  const port = await server.listen({ host: "127.0.0.1", port: atPort });
   const client = createClient(EchoService, { address: `127.0.0.1:${port}` });
   const raws: RawClient[] = [];
   t.after(async () => {
