@@ -1,6 +1,6 @@
 import { higherPriority, runForMany } from "./ambient.ts";
 import type { BatcherItem } from "./batcher-item.ts";
-import type { BatcherOptions, ItemResult } from "./batcher-options.ts";
+import type { BatcherOptions, BatchObserver, ItemResult } from "./batcher-options.ts";
 
 /** The batch function has not answered one result for each item; nobody knows which result is whose. */
 export class BatchMismatchError extends Error {
@@ -41,14 +41,22 @@ export class Batch<I, R> {
   }
 
   /** Does it, and answers each item. Never rejects; answers whether it succeeded as a whole. */
-  async send(run: BatcherOptions<I, R>["run"]): Promise<boolean> {
+  async send(run: BatcherOptions<I, R>["run"], observer?: BatchObserver): Promise<boolean> {
     const { signal } = this.#controller;
     const deadline = this.#items.reduce((latest, item) => Math.max(latest, item.deadline), Number.NEGATIVE_INFINITY);
     const priority = this.#items.reduce((most, item) => higherPriority(most, item.priority), this.#first.priority);
     const values = this.#items.map(({ value }) => value);
     try {
       // Async, so that what throws at once fails the batch as well.
-      const results = await runForMany({ signal, deadline, priority }, async () => run(values, signal));
+      const work = async () => run(values, signal);
+      const results = await runForMany({ signal, deadline, priority }, () =>
+        observer === undefined
+          ? work()
+          : observer.run(
+              this.#items.map(({ captured }) => captured),
+              work,
+            ),
+      );
       if (results.length !== values.length)
         throw new BatchMismatchError(`a batch of ${values.length} items was answered with ${results.length} results`);
       for (const [index, { waiter }] of this.#items.entries()) answer(waiter, results[index] as ItemResult<R>);

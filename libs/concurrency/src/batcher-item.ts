@@ -13,6 +13,8 @@ export class BatcherItem<I, R> implements Linked<BatcherItem<I, R>> {
   /** What its caller's context says. */
   readonly deadline: number;
   readonly priority: Priority;
+  /** What the batcher's observer keeps of the caller. */
+  captured: unknown = undefined;
   /** Called when the caller leaves by itself. */
   left: (reason: unknown) => void;
   previous: BatcherItem<I, R> | undefined = undefined;

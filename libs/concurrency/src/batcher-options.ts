@@ -16,6 +16,14 @@ export interface BatchDone {
   readonly failed: boolean;
 }
 
+/** Sees each batch together with its callers: for traces, which lead from them to it. */
+export interface BatchObserver {
+  /** What is kept of a caller until its item is sent; called when it submits it, in its context. */
+  capture(): unknown;
+  /** Runs `work`, which does a batch, in the batch's context; `callers`: what was kept of each, in the order of the items. */
+  run<T>(callers: readonly unknown[], work: () => Promise<T>): Promise<T>;
+}
+
 /** How a {@link Batcher} cuts and sends its batches. */
 export interface BatcherSettings {
   /** Items of a batch, from 1. Default: 100. */
@@ -39,6 +47,8 @@ export interface BatcherOptions<I, R> extends Partial<BatcherSettings> {
   readonly weigh?: (item: I) => number;
   /** Told of each batch that is over, at once. What it throws is ignored. */
   readonly onBatch?: (batch: BatchDone) => void;
+  /** Sees batches with their callers. Default: nobody. */
+  readonly observer?: BatchObserver | undefined;
   /** What callers' deadlines are measured by. Default: the machine's clock. */
   readonly clock?: Clock;
   /** Everything else about time. Default: the machine's timers. */

@@ -57,11 +57,12 @@ export class Batcher<I, R> {
   async submit(item: I, options: WaitOptions = {}): Promise<R> {
     const patience = patienceOf(options);
     if (this.#closed) throw closed();
-    const { maxQueued, weigh, timers } = this.#options;
+    const { maxQueued, weigh, observer, timers } = this.#options;
     if (this.#queue.size >= maxQueued) throw new QueueFullError(`${this.#queue.size} items are queued already`);
     const weight = weigh(item);
     if (!(weight >= 0)) throw new RangeError(`weigh must answer a number from 0, not ${weight}`);
     const queued = new BatcherItem<I, R>(item, weight, patience, timers, (left) => this.#queue.delete(left));
+    queued.captured = observer?.capture();
     this.#queue.push(queued);
     this.#pumpSoon();
     return await queued.waiter.answer;
@@ -130,11 +131,11 @@ export class Batcher<I, R> {
   }
 
   async #send(items: readonly BatcherItem<I, R>[]): Promise<void> {
-    const { run, timers } = this.#options;
+    const { run, observer, timers } = this.#options;
     const batch = new Batch(items);
     this.#inFlight.add(batch);
     const sentAt = timers.now();
-    const succeeded = await batch.send(run);
+    const succeeded = await batch.send(run, observer);
     this.#inFlight.delete(batch);
     this.#tell(items, sentAt, !succeeded);
     if (this.#queue.size > 0) this.#pumpSoon();

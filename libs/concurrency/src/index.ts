@@ -4,6 +4,7 @@ export {
   type BatchDone,
   type BatcherOptions,
   type BatcherSettings,
+  type BatchObserver,
   defaultBatcherOptions,
   type ItemResult,
 } from "./batcher-options.ts";

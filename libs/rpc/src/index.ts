@@ -11,6 +11,7 @@ export {
   defaultClientOptions,
 } from "./client/client.ts";
 export type { CallOptions, ClientContext } from "./client/client-call.ts";
+export { type ClientTelemetry, clientTelemetry } from "./client/client-telemetry.ts";
 export type { Fallbacks } from "./client/fallbacks.ts";
 export type { OnResilienceEvent, ResilienceEvent } from "./client/resilience-events.ts";
 export { errorOf, serverDraining, statusOf } from "./errors.ts";
@@ -42,5 +43,6 @@ export type { ListenAddress } from "./server/listen.ts";
 export type { CallEnd } from "./server/serve-call.ts";
 export { createServer, defaultServerOptions, type RpcServer, type ServerOptions } from "./server/server.ts";
 export { type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server/server-layers.ts";
+export { serverTelemetry } from "./server/server-telemetry.ts";
 export { type ClientTls, defaultTlsReload, type ServerTls } from "./tls.ts";
 export { requireValid } from "./validation.ts";

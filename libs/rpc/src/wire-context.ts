@@ -72,11 +72,21 @@ function traceIdOf(traceparent: string | undefined): string | undefined {
   return traceparent?.slice(3, 35);
 }
 
-/** Adds a context to what is sent with a call of a method that has the priority `fallback`. */
+/** Puts the place in a trace at which a call stands into what is sent with it. */
+export function writeTraceparent(metadata: Metadata, traceparent: string): void {
+  metadata.set(keys.traceparent, traceparent);
+}
+
+/**
+ * Adds a context to what is sent with a call of a method that has the priority `fallback`; not its place in a trace where the
+ * call has one of its own ({@link writeTraceparent}).
+ */
 export function writeContext(metadata: Metadata, context: CallContext, fallback: Priority): void {
-  if (context.requestId !== traceIdOf(context.traceparent)) metadata.set(keys.requestId, context.requestId);
+  const [own] = metadata.get(keys.traceparent);
+  const traceparent = typeof own === "string" ? own : context.traceparent;
+  if (context.requestId !== traceIdOf(traceparent)) metadata.set(keys.requestId, context.requestId);
   if (context.priority !== fallback) metadata.set(keys.priority, context.priority);
-  if (context.traceparent !== undefined) metadata.set(keys.traceparent, context.traceparent);
+  if (own === undefined && traceparent !== undefined) metadata.set(keys.traceparent, traceparent);
   if (context.idempotencyKey !== undefined) metadata.set(keys.idempotencyKey, context.idempotencyKey);
   if (context.baggage.size > 0) {
     const members = [...context.baggage].map(([key, value]) => `${key}=${encodeURIComponent(value)}`);

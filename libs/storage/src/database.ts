@@ -1,12 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { crashPoint, type Priority, requireInteger } from "@shoal/kernel";
-import { type Borrower, defaultPoolOptions, type PoolOptions, type PoolStats, Watermarks } from "@shoal/pool";
+import {
+  type Borrower,
+  defaultPoolOptions,
+  type PoolEvent,
+  type PoolOptions,
+  type PoolStats,
+  Watermarks,
+} from "@shoal/pool";
+import type { Instruments } from "@shoal/telemetry";
 import { Kysely, type Transaction } from "kysely";
+import { connectionTelemetry } from "./connection-telemetry.ts";
 import { type DatabaseUrl, parseDatabaseUrl } from "./database-url.ts";
 import { databaseBusy, isDeadlock } from "./errors.ts";
 import { guardedDialect } from "./guarded-dialect.ts";
 import { mysqlEngine } from "./mysql-dialect.ts";
 import { sqliteEngine } from "./sqlite-dialect.ts";
+import { statementTelemetry } from "./statement-telemetry.ts";
 
 /** How a database is used. Times are in milliseconds; see `@shoal/pool` for what they do and their ranges. */
 export interface DatabaseOptions {
@@ -38,6 +48,8 @@ export interface DatabaseOptions {
   readonly closeGraceMs: number;
   /** Told of all that happens to connections, for metrics and logs ({@link logConnections}). Default: nobody. */
   readonly onConnectionEvent?: NonNullable<PoolOptions<never>["onEvent"]>;
+  /** What its statements and connections are seen by, as traces and metrics. Default: nothing. */
+  readonly telemetry?: Instruments | undefined;
 }
 
 /** 10 connections, 1,000 waiting calls for 10 s, busy from 200 to 100 calls, 5 attempts; else what a pool does by itself. */
@@ -94,10 +106,21 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
   const { highWater, lowWater, maxAttempts, closeGraceMs } = complete;
   requireInRange(complete);
   const where = parseDatabaseUrl(url);
-  const settings = poolSettings(complete);
+  const { telemetry, onConnectionEvent } = complete;
+  const name = where.engine === "sqlite" ? where.path : where.database;
+  // The pool comes after what it tells.
+  const count: (event: PoolEvent) => void =
+    telemetry === undefined
+      ? () => {}
+      : connectionTelemetry(telemetry.metrics, name, complete.maxConnections, () => engine.pool.stats);
+  const onEvent = (event: PoolEvent) => {
+    count(event);
+    onConnectionEvent?.(event);
+  };
+  const settings = poolSettings(complete, onEvent);
   const engine = where.engine === "sqlite" ? sqliteEngine(where.path, settings) : mysqlEngine(where, settings);
   const { dialect, pool } = engine;
-  const db = new Kysely<S>({ dialect: guardedDialect(dialect) });
+  const db = new Kysely<S>({ dialect: guardedDialect(dialect, telemetry && statementTelemetry(telemetry, where)) });
   const watermarks = new Watermarks(() => pool.wanted, { high: highWater, low: lowWater });
   return {
     engine: where.engine,
@@ -157,8 +180,8 @@ function requireInRange(options: DatabaseOptions): void {
   requireInteger("closeGraceMs", options.closeGraceMs, 0);
 }
 
-function poolSettings(options: DatabaseOptions) {
-  const { acquireTimeoutMs, checkAfterMs, idleMs, maxAgeMs, leakAfterMs, onConnectionEvent } = options;
+function poolSettings(options: DatabaseOptions, onEvent: (event: PoolEvent) => void) {
+  const { acquireTimeoutMs, checkAfterMs, idleMs, maxAgeMs, leakAfterMs } = options;
   return {
     min: options.minConnections,
     max: options.maxConnections,
@@ -169,6 +192,6 @@ function poolSettings(options: DatabaseOptions) {
     idleMs,
     maxAgeMs,
     leakAfterMs,
-    ...(onConnectionEvent && { onEvent: onConnectionEvent }),
+    onEvent,
   };
 }

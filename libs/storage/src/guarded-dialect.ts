@@ -9,26 +9,34 @@ import {
   stopUntilSettled,
 } from "./ended-calls.ts";
 import { translateError } from "./errors.ts";
+import type { StatementObserver } from "./statement-telemetry.ts";
 
 /**
  * Has what another dialect does end with the call that it is for, and translates the errors that a caller can act on. When
  * the call that a statement is for is cancelled or its deadline passes, the wait ends, a statement that runs is stopped
  * where the engine can (MySQL: KILL QUERY), no further one is begun, and nothing is committed.
  */
-export function guardedDialect(inner: Dialect): Dialect {
+export function guardedDialect(inner: Dialect, observer: StatementObserver = unobserved): Dialect {
   return {
     createAdapter: () => inner.createAdapter(),
-    createDriver: () => new GuardedDriver(inner.createDriver()),
+    createDriver: () => new GuardedDriver(inner.createDriver(), observer),
     createIntrospector: (db) => inner.createIntrospector(db),
     createQueryCompiler: () => inner.createQueryCompiler(),
   };
 }
 
+const unobserved: StatementObserver = {
+  statement: (_, run) => run(),
+  transaction: (_, run) => run(),
+};
+
 class GuardedDriver implements Driver {
   readonly #inner: Driver;
+  readonly #observer: StatementObserver;
 
-  constructor(inner: Driver) {
+  constructor(inner: Driver, observer: StatementObserver) {
     this.#inner = inner;
+    this.#observer = observer;
   }
 
   async init(): Promise<void> {
@@ -41,7 +49,7 @@ class GuardedDriver implements Driver {
     try {
       // By what it learns here a statement can be stopped later; mysql2 knows it without asking the server.
       await connection.collectSessionInfo?.();
-      return new GuardedConnection(connection);
+      return new GuardedConnection(connection, this.#observer);
     } catch (error) {
       await this.#inner.releaseConnection(connection);
       throw error;
@@ -62,17 +70,17 @@ class GuardedDriver implements Driver {
 
   async beginTransaction(connection: GuardedConnection, settings: TransactionSettings): Promise<void> {
     requireOngoingCall();
-    await connection.outlasting(() => this.#inner.beginTransaction(connection.inner, settings));
+    await connection.outlasting("BEGIN", () => this.#inner.beginTransaction(connection.inner, settings));
   }
 
   async commitTransaction(connection: GuardedConnection): Promise<void> {
     requireOngoingCall();
-    await connection.outlasting(() => this.#inner.commitTransaction(connection.inner));
+    await connection.outlasting("COMMIT", () => this.#inner.commitTransaction(connection.inner));
   }
 
   async rollbackTransaction(connection: GuardedConnection): Promise<void> {
     try {
-      await connection.outlasting(() => this.#inner.rollbackTransaction(connection.inner));
+      await connection.outlasting("ROLLBACK", () => this.#inner.rollbackTransaction(connection.inner));
     } catch (error) {
       // A lost connection is rolled back by the server. What the transaction failed with must not be hidden by this.
       if (!isAppError(error, "DATABASE_UNAVAILABLE")) throw error;
@@ -90,9 +98,11 @@ const noOtherConnection = async (): Promise<void> => {};
 class GuardedConnection implements DatabaseConnection {
   readonly inner: DatabaseConnection;
   readonly #stop: Stop | undefined;
+  readonly #observer: StatementObserver;
 
-  constructor(inner: DatabaseConnection) {
+  constructor(inner: DatabaseConnection, observer: StatementObserver) {
     this.inner = inner;
+    this.#observer = observer;
     this.#stop =
       inner.cancelQuery &&
       (async (lastResort) => {
@@ -102,12 +112,14 @@ class GuardedConnection implements DatabaseConnection {
   }
 
   /** Runs what begins or ends a transaction. */
-  async outlasting(run: () => Promise<void>): Promise<void> {
-    await outlastingCall(this.#stop, () => translated(run));
+  async outlasting(name: string, run: () => Promise<void>): Promise<void> {
+    await this.#observer.transaction(name, () => outlastingCall(this.#stop, () => translated(run)));
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    return await endingWithCall(this.#stop, () => translated(() => this.inner.executeQuery<R>(query)));
+    return await this.#observer.statement(query, () =>
+      endingWithCall(this.#stop, () => translated(() => this.inner.executeQuery<R>(query))),
+    );
   }
 
   async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {

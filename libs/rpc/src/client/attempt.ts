@@ -1,4 +1,4 @@
-import type { Metadata, StatusObject } from "@grpc/grpc-js";
+import { type Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { type BalancedCall, type CallGuard, type Endpoint, setCallTraits } from "@shoal/discovery";
 import type { BreakerPermit } from "@shoal/resilience";
 import type { CallRun } from "./call-run.ts";
@@ -17,8 +17,7 @@ export class Attempt implements ClientStreamInit, BalancedCall {
   turnedAway = false;
   headers: Metadata | undefined = undefined;
   permit: BreakerPermit | undefined;
-  /** Of its own permit, where the pick gets none. */
-  readonly #begunAt: number | undefined;
+  readonly #begunAt = performance.now();
 
   /** `permit`: leave that the run has got itself, where the pick does not ask for it. Throws where the channel is closed. */
   constructor(
@@ -33,9 +32,9 @@ export class Attempt implements ClientStreamInit, BalancedCall {
     this.isPaid = paid;
     this.avoid = before.length === 0 ? undefined : before.flatMap(({ endpoint }) => endpoint ?? []);
     this.permit = permit;
-    this.#begunAt = permit && performance.now();
     if (run.core.isBalanced) setCallTraits(metadata, this);
     this.stream = new ClientStream(run.core.channel, this);
+    run.core.attempts?.started(this.path);
   }
 
   /** Whether this side has not let it go: it says nothing of the callee. */
@@ -83,8 +82,11 @@ export class Attempt implements ClientStreamInit, BalancedCall {
   }
 
   onEnd(end: StatusObject, answer: Buffer | undefined): void {
-    if (this.permit !== undefined && this.#begunAt !== undefined)
-      this.guard?.ended(this.permit, end.code, performance.now() - this.#begunAt);
+    const durationMs = performance.now() - this.#begunAt;
+    if (this.permit !== undefined && !this.run.core.isBalanced) this.guard?.ended(this.permit, end.code, durationMs);
+    const { sentBytes, receivedBytes } = this.stream;
+    const code = status[end.code] ?? "UNKNOWN";
+    this.run.core.attempts?.ended({ path: this.path, code, durationMs, sentBytes, receivedBytes });
     this.run.onEnd(this, end, answer);
   }
 }

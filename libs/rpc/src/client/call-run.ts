@@ -7,6 +7,7 @@ import { markFinal } from "../final-errors.ts";
 import type { MethodPolicy } from "../policy.ts";
 import { tell } from "../tell.ts";
 import { Attempt } from "./attempt.ts";
+import type { AttemptObserver } from "./attempt-metrics.ts";
 import type { PolicyGuard } from "./breakers.ts";
 import { type CallFailure, failureOf, noAnswer, responseTruncated } from "./call-failure.ts";
 import { cancelOn, release } from "./cancel-on-abort.ts";
@@ -28,6 +29,7 @@ export interface ClientCore {
   readonly bulkhead: Bulkhead;
   readonly clock: AttemptClock;
   readonly onEvent: OnResilienceEvent | undefined;
+  readonly attempts: AttemptObserver | undefined;
 }
 
 /** What a run is begun with. */

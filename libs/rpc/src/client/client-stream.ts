@@ -39,6 +39,9 @@ export class ClientStream implements Listener {
   #reader: ((bytes: Buffer | undefined) => void) | undefined;
   #onWritten: (() => void) | undefined;
   ended = false;
+  /** How long the messages were so far, before they are compressed. */
+  sentBytes = 0;
+  receivedBytes = 0;
 
   constructor(channel: Channel, init: ClientStreamInit) {
     this.#init = init;
@@ -53,6 +56,7 @@ export class ClientStream implements Listener {
   }
 
   onReceiveMessage(bytes: Buffer): void {
+    this.receivedBytes += bytes.length;
     if (!this.#init.single) this.#deliver(bytes);
     else if (this.#answer !== undefined) this.#refuse("the method gives one answer; there came a second one");
     else {
@@ -128,6 +132,7 @@ export class ClientStream implements Listener {
   }
 
   #send(bytes: Buffer, callback: (() => void) | undefined): void {
+    this.sentBytes += bytes.length;
     const flags = this.#init.compress && bytes.length >= worthCompressing ? 0 : noCompress;
     this.#wire.sendMessageWithContext(callback === undefined ? { flags } : { flags, callback }, bytes);
   }

@@ -30,6 +30,7 @@ import { type Balancing, type BalancingSetup, balancingOf } from "./balancing.ts
 import { createBreaker, MethodBreakers } from "./breakers.ts";
 import type { ClientCore } from "./call-run.ts";
 import { type CallOptions, ClientCall, type ClientContext, runCall } from "./client-call.ts";
+import type { ClientTelemetry } from "./client-telemetry.ts";
 import { ConnectTimeoutCredentials } from "./connect-timeout.ts";
 import { type Fallbacks, fallingBack, requireFallbacks } from "./fallbacks.ts";
 import { systemAttemptClock } from "./further-attempts.ts";
@@ -81,6 +82,8 @@ export interface ClientOptions {
   readonly retryBudget?: Partial<RetryBudgetSettings>;
   /** Told what the client does about trouble with its callees, for metrics and logs. Must not throw. */
   readonly onResilienceEvent?: OnResilienceEvent;
+  /** How its calls are seen, as traces and metrics: `clientTelemetry`. Default: not at all. */
+  readonly telemetry?: ClientTelemetry | undefined;
   /** Layers around each call, the first outermost. Attempts that the contract's policy makes are within them. */
   readonly middleware?: readonly ClientMiddleware[];
   /** Told of every call that ends, for metrics and logs. Must not throw. */
@@ -207,8 +210,11 @@ export function createClient<S extends DescService>(
     bulkhead,
     clock: systemAttemptClock,
     onEvent: onResilienceEvent,
+    attempts: all.telemetry?.attempts(all.address),
   };
-  const layers = compose<ClientContext>(all.middleware, (call) => runCall(core, call as ClientCall));
+  const middleware =
+    all.telemetry === undefined ? all.middleware : [all.telemetry.layer(all.address), ...all.middleware];
+  const layers = compose<ClientContext>(middleware, (call) => runCall(core, call as ClientCall));
   const covered = fallbacks === undefined ? layers : fallingBack(layers, fallbacks, onResilienceEvent);
   const run = all.onCallEnd === undefined ? covered : telling(covered, all.onCallEnd);
   const canCompress = all.compression !== "none";

@@ -58,6 +58,7 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
   #responseTrailers: Metadata | undefined;
   #peer: Peer | undefined;
   #values: Map<ContextKey<unknown>, unknown> | undefined;
+  #traceparent: string | undefined;
 
   constructor({ method, path, policy }: ServedMethod, stream: ServerStream, draining: AbortSignal) {
     super(stream.metadata, policy.current.priority);
@@ -84,6 +85,15 @@ export class ServedCall extends ReceivedContext implements HandlerContext {
 
   get requestMetadata(): Metadata {
     return this.stream.metadata;
+  }
+
+  override get traceparent(): string | undefined {
+    return this.#traceparent ?? super.traceparent;
+  }
+
+  /** What is done for the call stands at this place in its trace from now on, in place of its caller's. */
+  goOnAt(traceparent: string | undefined): void {
+    this.#traceparent = traceparent;
   }
 
   get responseHeaders(): Metadata {

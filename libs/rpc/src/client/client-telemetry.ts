@@ -1,0 +1,69 @@
+import { status } from "@grpc/grpc-js";
+import { type Attributes, context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { AppError } from "@shoal/kernel";
+import type { Instruments } from "@shoal/telemetry";
+import { CallMetrics } from "../call-metrics.ts";
+import { codeOf } from "../errors.ts";
+import type { Middleware } from "../middleware.ts";
+import { formatTraceparent } from "../trace-parent.ts";
+import { writeTraceparent } from "../wire-context.ts";
+import { AttemptMetrics, type AttemptObserver } from "./attempt-metrics.ts";
+import type { ClientContext } from "./client-call.ts";
+
+/** How the calls of clients are seen; see {@link clientTelemetry}. */
+export interface ClientTelemetry {
+  /** A layer around the calls of a client of `target`, outside all others. */
+  layer(target: string): Middleware<ClientContext>;
+  /** What is told of the attempts of a client of `target`. */
+  attempts(target: string): AttemptObserver;
+}
+
+/**
+ * A span for each call of a client, on the trace of the call that is being served, and how long calls take (OpenTelemetry's
+ * conventions for RPC), and what their attempts are: how many, how long, how large (gRPC's proposal A66). Retries and hedges
+ * are events of the call's span.
+ */
+export function clientTelemetry({ metrics, tracer }: Instruments): ClientTelemetry {
+  const calls = new CallMetrics(metrics, "client");
+  const attempts = new AttemptMetrics(metrics);
+  return {
+    layer: (target) => {
+      const where = serverOf(target);
+      return (call, next) => {
+        const method = call.path.slice(1);
+        const attributes = { "rpc.system.name": "grpc", "rpc.method": method, ...where };
+        const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes });
+        const traceparent = formatTraceparent(span.spanContext());
+        if (traceparent !== undefined) writeTraceparent(call.requestMetadata, traceparent);
+        const startedAt = performance.now();
+        calls.begin(call.path);
+        const end = (code: string, error?: unknown) => {
+          calls.end(call.path, code, performance.now() - startedAt);
+          if (span.isRecording()) {
+            span.setAttribute("rpc.status_code", code);
+            if (code !== "OK") {
+              span.setAttribute("error.type", code);
+              span.setStatus({ code: SpanStatusCode.ERROR });
+            }
+            if (error instanceof AppError) span.setAttribute("shoal.error.reason", error.reason);
+          }
+          span.end();
+        };
+        return context.with(trace.setSpan(context.active(), span), next).then(
+          () => end("OK"),
+          (error) => {
+            end(status[codeOf(error)] ?? "UNKNOWN", error);
+            throw error;
+          },
+        );
+      };
+    },
+    attempts: (target) => attempts.of(target),
+  };
+}
+
+/** As OpenTelemetry's conventions have it: a target that names one host is told as host and port, any other as it is. */
+function serverOf(target: string): Attributes {
+  const [, host, port] = /^(?:\w+:\/\/\/)?(\[[^\]]+\]|[^:/,]+):(\d+)$/.exec(target) ?? [];
+  return host === undefined ? { "server.address": target } : { "server.address": host, "server.port": Number(port) };
+}

@@ -1,0 +1,13 @@
+import { isSpanContextValid, type SpanContext, TraceFlags } from "@opentelemetry/api";
+
+/** A place in a trace as W3C Trace Context writes it; `undefined` for none. */
+export function formatTraceparent(span: SpanContext): string | undefined {
+  if (!isSpanContextValid(span)) return undefined;
+  return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, "0")}`;
+}
+
+/** The place in a trace that a well-formed `traceparent` names, in another process. */
+export function parseTraceparent(text: string): SpanContext {
+  const traceFlags = Number.parseInt(text.slice(53, 55), 16) & TraceFlags.SAMPLED;
+  return { traceId: text.slice(3, 35), spanId: text.slice(36, 52), traceFlags, isRemote: true };
+}

@@ -1,0 +1,51 @@
+import { context, type Link, ROOT_CONTEXT, type Span, trace } from "@opentelemetry/api";
+import type { Instruments } from "./telemetry.ts";
+
+/** How a batcher is seen, which gathers what several callers ask for: what `BatcherOptions` takes as `around`. */
+export interface BatchTracing {
+  /** What is kept of a caller: its span. */
+  capture(): Span | undefined;
+  /** Runs a batch of those callers. */
+  run<T>(callers: readonly (Span | undefined)[], work: () => Promise<T>): Promise<T>;
+}
+
+/** Callers that one batch tells of, as OpenTelemetry's SDK keeps so many links of a span. */
+const maxLinks = 128;
+
+/**
+ * A span for each batch, called `name`, with how many items it has. It goes on the trace of its first caller that is sampled,
+ * so that a caller who is alone in it has all in one trace, and is linked with the others' spans, and they with it.
+ */
+export function batchTracing({ tracer, metrics }: Instruments, name: string): BatchTracing {
+  const sizes = metrics
+    .histogram({
+      name: "shoal.batch.size",
+      unit: "{item}",
+      description: "Items of the batches in which what was asked for at the same time was done.",
+      boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024],
+    })
+    .with({ "shoal.batch.name": name });
+  return {
+    capture: () => trace.getActiveSpan(),
+    run: async (callers, work) => {
+      sizes.record(callers.length);
+      const sampled = callers.filter((caller) => caller?.isRecording()) as Span[];
+      const [first, ...others] = sampled;
+      const parent = first === undefined ? undefinedParent(callers) : trace.setSpan(ROOT_CONTEXT, first);
+      const links: Link[] = others.slice(0, maxLinks).map((caller) => ({ context: caller.spanContext() }));
+      const span = tracer.startSpan(name, { links, attributes: { "shoal.batch.size": callers.length } }, parent);
+      for (const caller of others) caller.addLink({ context: span.spanContext() });
+      try {
+        return await context.with(trace.setSpan(parent, span), work);
+      } finally {
+        span.end();
+      }
+    },
+  };
+}
+
+/** That the callers are not sampled is to be known further on too. */
+function undefinedParent(callers: readonly (Span | undefined)[]) {
+  const known = callers.find((caller) => caller !== undefined);
+  return known === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, known);
+}
