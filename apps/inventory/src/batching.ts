@@ -1,4 +1,4 @@
-import { Batcher, splitFailedBatches } from "@shoal/concurrency";
+import { Batcher, type BatchObserver, splitFailedBatches } from "@shoal/concurrency";
 import { ProductsBusyError } from "./domain/inventory-store.ts";
 import type { Reservation } from "./domain/reservation.ts";
 import type { Reservations } from "./domain/reservations.ts";
@@ -10,12 +10,16 @@ const maxBatch = 200;
 const maxLines = 1_000;
 
 /** Makes reservations that come at the same time in one transaction, so that a product they all want is locked once. */
-export function reserveInBatches({ reserve }: Pick<Reservations, "reserve">): Batcher<ReserveRequest, Reservation> {
+export function reserveInBatches(
+  { reserve }: Pick<Reservations, "reserve">,
+  observer?: BatchObserver,
+): Batcher<ReserveRequest, Reservation> {
   return new Batcher<ReserveRequest, Reservation>({
     run: splitFailedBatches(besideBusyProducts(reserve)),
     maxItems: maxBatch,
     maxWeight: maxLines,
     weigh: ({ lines }) => lines.length,
+    observer,
   });
 }
 

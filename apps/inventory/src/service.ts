@@ -2,6 +2,7 @@ import { repeat } from "@shoal/concurrency";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import type { ServiceDefinition } from "@shoal/runtime";
 import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { batchTracing } from "@shoal/telemetry";
 import { reserveInBatches, reserveOneByOne } from "./batching.ts";
 import type { InventorySettings } from "./config.ts";
 import { createCatalogue } from "./domain/catalogue.ts";
@@ -19,8 +20,11 @@ const sweepBatch = 100;
 /** The inventory service and all its parts. */
 export const inventoryService: ServiceDefinition<InventorySettings> = {
   name: "inventory",
-  build: async ({ settings, lifecycle, log }) => {
-    const database = openDatabase<InventoryTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
+  build: async ({ settings, lifecycle, log, telemetry }) => {
+    const database = openDatabase<InventoryTables>(settings.databaseUrl, {
+      onConnectionEvent: logConnections(log),
+      telemetry,
+    });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
@@ -29,7 +33,7 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
 
     const parts = { store: createSqlInventoryStore(database, systemClock, outbox.nudge), clock: systemClock };
     const reservations = createReservations(parts);
-    const batcher = reserveInBatches(reservations);
+    const batcher = reserveInBatches(reservations, batchTracing(telemetry, "reserve stock"));
     lifecycle.onStop("reservations", () => batcher.close());
 
     const sweeper = repeat(

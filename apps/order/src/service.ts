@@ -5,6 +5,7 @@ import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel
 import { type Client, createClient } from "@shoal/rpc";
 import type { ServiceDefinition } from "@shoal/runtime";
 import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { batchTracing, type Instruments } from "@shoal/telemetry";
 import { rememberActive } from "./clients/remember-active.ts";
 import { createBatchedStockHolds, createStockHolds } from "./clients/stock-holds.ts";
 import { createBatchedUserDirectory, createUserDirectory } from "./clients/user-directory.ts";
@@ -31,8 +32,11 @@ const forgetBatch = 1_000;
 /** The order service and all its parts. */
 export const orderService: ServiceDefinition<OrderSettings> = {
   name: "order",
-  build: async ({ settings, lifecycle, log, clientOptions }) => {
-    const database = openDatabase<OrderTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
+  build: async ({ settings, lifecycle, log, clientOptions, telemetry }) => {
+    const database = openDatabase<OrderTables>(settings.databaseUrl, {
+      onConnectionEvent: logConnections(log),
+      telemetry,
+    });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
@@ -44,7 +48,7 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
     lifecycle.onStop("outbox", () => outbox.close());
 
-    const ports = portsOf(settings, createSqlOrderStore(database, outbox.nudge), users, inventory);
+    const ports = portsOf(settings, createSqlOrderStore(database, outbox.nudge), users, inventory, telemetry);
     lifecycle.onStop("batches", () => ports.close());
     const orders = createOrders({ ...ports, clock: systemClock, holdMs: settings.holdMs });
 
@@ -95,14 +99,16 @@ function portsOf(
   sqlStore: ReturnType<typeof createSqlOrderStore>,
   userClient: Client<typeof UserService>,
   inventoryClient: Client<typeof InventoryService>,
+  telemetry: Instruments,
 ) {
   if (!batching) {
     const users = rememberActive(createUserDirectory(userClient), userCacheMs);
     return { store: unbatched(sqlStore), users, stock: createStockHolds(inventoryClient), close: async () => {} };
   }
-  const store = batched(sqlStore);
-  const users = createBatchedUserDirectory(userClient);
-  const stock = createBatchedStockHolds(inventoryClient);
+  const observe = (name: string) => batchTracing(telemetry, name);
+  const store = batched(sqlStore, observe);
+  const users = createBatchedUserDirectory(userClient, observe("look up users"));
+  const stock = createBatchedStockHolds(inventoryClient, observe("hold stock"));
   return {
     store,
     users: rememberActive(users, userCacheMs),

@@ -11,8 +11,11 @@ import { createSqlUserStore } from "./store/sql-user-store.ts";
 /** The user service and all its parts. */
 export const userService: ServiceDefinition<UserSettings> = {
   name: "user",
-  build: async ({ settings, lifecycle, log }) => {
-    const database = openDatabase<UserTables>(settings.databaseUrl, { onConnectionEvent: logConnections(log) });
+  build: async ({ settings, lifecycle, log, telemetry }) => {
+    const database = openDatabase<UserTables>(settings.databaseUrl, {
+      onConnectionEvent: logConnections(log),
+      telemetry,
+    });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
     const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });

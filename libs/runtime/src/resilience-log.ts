@@ -1,6 +1,6 @@
 import type { SheddingEvent } from "@shoal/resilience";
 import type { OnRefused, ResilienceEvent } from "@shoal/rpc";
-import { createEventCounter, type Logger } from "@shoal/telemetry";
+import type { CountedEvent, Logger } from "@shoal/telemetry";
 
 /** What is told of how a service keeps up. */
 export interface ResilienceLog {
@@ -12,8 +12,8 @@ export interface ResilienceLog {
   onRefused: OnRefused;
 }
 
-/** Counts all events, and logs those by which a service or one that it calls has got into trouble or out of it. */
-export function createResilienceLog(log: Logger, count = createEventCounter()): ResilienceLog {
+/** Has all events counted, and logs those by which a service or one that it calls has got into trouble or out of it. */
+export function createResilienceLog(log: Logger, count: (event: CountedEvent) => void): ResilienceLog {
   return {
     onClientEvent: (event) => {
       count(event);
@@ -29,6 +29,6 @@ export function createResilienceLog(log: Logger, count = createEventCounter()): 
       if (refusing) log.warn({ priority, limit }, "there is too much to do: calls are refused");
       else log.info({ priority, limit }, "calls are refused no more");
     },
-    onRefused: ({ path, priority }) => count({ type: "refused", by: "shedder", path, priority } as { type: string }),
+    onRefused: ({ path, priority }) => count({ type: "refused", by: "shedder", path, priority } as CountedEvent),
   };
 }

@@ -3,12 +3,14 @@ import { ProcessShedder } from "@shoal/resilience";
 import {
   type CallEnd,
   type ClientOptions,
+  clientTelemetry,
   createServer,
   LivePolicies,
   type PolicyOverrides,
   type ServerOptions,
+  serverTelemetry,
 } from "@shoal/rpc";
-import type { Logger } from "@shoal/telemetry";
+import { createEventCounter, type Instruments, type Logger, startTelemetry, watchProcess } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -23,7 +25,9 @@ export interface ServiceParts<S> {
   /** Where to say what must be ended, as soon as it is begun. */
   readonly lifecycle: Lifecycle;
   /** What its clients of other services are made with, besides their addresses. */
-  readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies" | "onResilienceEvent">;
+  readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies" | "onResilienceEvent" | "telemetry">;
+  /** What its databases, batches and other parts are seen by, and where it counts what only it knows of. */
+  readonly telemetry: Instruments;
 }
 
 /** What a service serves, and what stands around its handlers. */
@@ -61,15 +65,27 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
+    const telemetry = await startTelemetry({ service: definition.name, version: settings.version, log });
+    lifecycle.onStop("telemetry", () => telemetry.shutdown());
+    admin.setMetrics(() => telemetry.expose());
+    const watch = watchProcess(telemetry.metrics);
+    lifecycle.onStop("process watch", () => watch[Symbol.dispose]());
     const { zone } = settings;
     const registry = openSettingsRegistry(settings, log, lifecycle);
     const policies = openPolicies(definition.name, settings, log, lifecycle);
-    const { onClientEvent, onShedding, onRefused } = createResilienceLog(log);
-    const clientOptions = { registry, zone, policies, onResilienceEvent: onClientEvent };
+    const { onClientEvent, onShedding, onRefused } = createResilienceLog(log, createEventCounter(telemetry.metrics));
+    const clientOptions = {
+      registry,
+      zone,
+      policies,
+      onResilienceEvent: onClientEvent,
+      telemetry: clientTelemetry(telemetry),
+    };
     const shedder = settings.loadShedding ? new ProcessShedder({ onEvent: onShedding }) : undefined;
     lifecycle.onStop("load shedder", () => shedder?.stop());
     const server = createServer({
-      ...(await definition.build({ settings, log, lifecycle, clientOptions })),
+      ...(await definition.build({ settings, log, lifecycle, clientOptions, telemetry })),
+      telemetry: serverTelemetry(telemetry),
       policies,
       shedder,
       onRefused,

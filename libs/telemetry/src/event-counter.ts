@@ -1,4 +1,4 @@
-import { type Counter, type Meter, metrics } from "@opentelemetry/api";
+import type { Metrics } from "./metrics/metrics.ts";
 
 /** Something that happened, as the libraries tell of it: what kind of thing, and what is known of it. */
 export interface CountedEvent {
@@ -8,12 +8,10 @@ export interface CountedEvent {
 /** What events are counted by. Each has few values; what may have any number, such as an instance's address, is left out. */
 const attributes = ["path", "from", "to", "state", "by", "priority", "refusing"] as const;
 
-/**
- * Counts events in `shoal.resilience.events` of OpenTelemetry's meter `shoal`, by their type, method and new state. Counts
- * nothing, and costs next to nothing, until a meter provider is set up. Nobody needs to close it.
- */
-export function createEventCounter(meter: Meter = metrics.getMeter("shoal")): (event: CountedEvent) => void {
-  const counter: Counter = meter.createCounter("shoal.resilience.events", {
+/** Counts events in `shoal.resilience.events`, by their type, method and new state. */
+export function createEventCounter(metrics: Metrics): (event: CountedEvent) => void {
+  const counter = metrics.counter({
+    name: "shoal.resilience.events",
     description: "Changes of state, refusals and repetitions by which calls are kept from failing, or from doing harm.",
     unit: "{event}",
   });
@@ -23,6 +21,6 @@ export function createEventCounter(meter: Meter = metrics.getMeter("shoal")): (e
       const value = (event as unknown as Record<string, unknown>)[name];
       if (typeof value === "string" || typeof value === "boolean") labels[name] = value;
     }
-    counter.add(1, labels);
+    counter.with(labels).add();
   };
 }

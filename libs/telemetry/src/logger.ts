@@ -1,3 +1,4 @@
+import { isSpanContextValid, trace } from "@opentelemetry/api";
 import { currentContext } from "@shoal/kernel";
 import { type DestinationStream, type Logger as PinoLogger, pino, stdSerializers, stdTimeFunctions } from "pino";
 
@@ -9,7 +10,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 
 /**
  * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by
- * name, service, and, while a call is served, its request id. Errors under the key `err` keep stack and cause, and lose
+ * name, service, and, while a call is served, its request id and, if it is traced, its trace's and span's ids. Errors under the key `err` keep stack and cause, and lose
  * the statement that a database driver puts on them.
  * No line is lost when the process exits; one that is killed (SIGKILL) may lose its last ones. Nobody needs to close it.
  */
@@ -22,7 +23,11 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: () => {
       const context = currentContext();
-      return context === undefined ? {} : { requestId: context.requestId };
+      const span = trace.getActiveSpan()?.spanContext();
+      return {
+        ...(context !== undefined && { requestId: context.requestId }),
+        ...(span !== undefined && isSpanContextValid(span) && { trace_id: span.traceId, span_id: span.spanId }),
+      };
     },
   };
   return destination === undefined ? pino(options) : pino(options, destination);

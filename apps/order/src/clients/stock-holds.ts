@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { Batcher } from "@shoal/concurrency";
+import { Batcher, type BatchObserver } from "@shoal/concurrency";
 import {
   type InventoryService,
   type Reservation,
@@ -34,6 +34,7 @@ export function createStockHolds(client: Client<typeof InventoryService>): Stock
  */
 export function createBatchedStockHolds(
   client: Client<typeof InventoryService>,
+  observer?: BatchObserver,
 ): StockHolds & { close(): Promise<void> } {
   const batcher = new Batcher<MessageInitShape<typeof ReserveStockRequestSchema>, Reservation | undefined>({
     run: async (requests) => {
@@ -44,6 +45,7 @@ export function createBatchedStockHolds(
       });
     },
     maxItems: maxBatch,
+    observer,
   });
   return { ...stockHolds(client, (request) => batcher.submit(request)), close: () => batcher.close() };
 }

@@ -1,4 +1,4 @@
-import { Batcher } from "@shoal/concurrency";
+import { Batcher, type BatchObserver } from "@shoal/concurrency";
 import { type UserService, UserStatus } from "@shoal/contracts/user/v1/user_service";
 import { isAppError } from "@shoal/kernel";
 import type { Client } from "@shoal/rpc";
@@ -29,6 +29,7 @@ export function createUserDirectory(client: Client<typeof UserService>): UserDir
  */
 export function createBatchedUserDirectory(
   client: Client<typeof UserService>,
+  observer?: BatchObserver,
 ): UserDirectory & { close(): Promise<void> } {
   const batcher = new Batcher<string, boolean | undefined>({
     run: async (asked) => {
@@ -41,6 +42,7 @@ export function createBatchedUserDirectory(
       }
     },
     maxItems: maxBatch,
+    observer,
   });
   return { isActive: (userId) => batcher.submit(userId), close: () => batcher.close() };
 }

@@ -1,4 +1,4 @@
-import { Batcher, splitFailedBatches } from "@shoal/concurrency";
+import { Batcher, type BatchObserver, splitFailedBatches } from "@shoal/concurrency";
 import type { FirstAnswer, OrderStore } from "../domain/ports.ts";
 import type { AnswerStore } from "./sql-order-store.ts";
 
@@ -23,10 +23,12 @@ type Answering = Pick<OrderStore, "findFirst" | "insert" | "refuse">;
 
 /**
  * A store for many answers at once as one for each, which does together what comes at the same time: a transaction that
- * commits many orders costs little more than one that commits one. `close` waits for what is at work.
+ * commits many orders costs little more than one that commits one. `close` waits for what is at work; `observe` sees the
+ * batches of each kind.
  */
 export function batched<S extends AnswerStore>(
   store: S,
+  observe?: (name: string) => BatchObserver,
 ): Omit<S, keyof AnswerStore> & Answering & { close(): Promise<void> } {
   const finder = new Batcher<string, FirstAnswer | undefined>({
     run: async (ids) => {
@@ -34,6 +36,7 @@ export function batched<S extends AnswerStore>(
       return ids.map((id) => ({ value: found.get(id) }));
     },
     maxItems: maxBatch,
+    observer: observe?.("find first answers"),
   });
   const writer = new Batcher<FirstAnswer, boolean>({
     run: splitFailedBatches(async (answers) => {
@@ -45,6 +48,7 @@ export function batched<S extends AnswerStore>(
       return answers.map((answer) => ({ value: isKept && first.get(idOf(answer)) === answer }));
     }),
     maxItems: maxBatch,
+    observer: observe?.("keep first answers"),
     maxWeight: maxLines,
     weigh: (answer) => ("order" in answer ? answer.order.lines.length : 1),
   });
