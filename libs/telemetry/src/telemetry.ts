@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   context as contextApi,
   DiagLogLevel,
@@ -14,6 +15,9 @@ import { otlpMetricReader } from "./metrics/otlp-metric-reader.ts";
 import { PrometheusReader } from "./metrics/prometheus-reader.ts";
 import { isExported } from "./otel-environment.ts";
 import { createProblemLog, type ProblemLog } from "./problem-log.ts";
+
+/** How long it may take to send what is left at the end, in milliseconds. */
+const shutdownTimeoutMs = 2_000;
 
 /** What the parts of a service are instrumented with. */
 export interface Instruments {
@@ -35,7 +39,7 @@ export interface TelemetryOptions {
 export interface Telemetry extends Instruments {
   /** All metrics as text, in the format that Prometheus scrapes (`prometheusContentType`). */
   expose(): Promise<string>;
-  /** Sends what has not been sent, for as long as OTEL_* variables let it take, and ends. May be called again. */
+  /** Sends what has not been sent, for two seconds at most, and ends. Never rejects. */
   shutdown(): Promise<void>;
 }
 
@@ -55,7 +59,8 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     tracer: traceApi.getTracer("shoal"),
     expose: () => reader.expose(),
     shutdown: async () => {
-      await end();
+      // A collector that is away, or hangs, keeps no service from stopping.
+      await Promise.race([end().catch(() => {}), sleep(shutdownTimeoutMs, undefined, { ref: false })]);
       for (const api of [traceApi, metricsApi, contextApi, diag]) api.disable();
     },
   };
