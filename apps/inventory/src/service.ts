@@ -28,7 +28,10 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
 
-    const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
+    const outbox = openOutbox(database, {
+      onError: (err) => log.error({ err }, "the outbox failed; it tries again"),
+      telemetry,
+    });
     lifecycle.onStop("outbox", () => outbox.close());
 
     const parts = { store: createSqlInventoryStore(database, systemClock, outbox.nudge), clock: systemClock };

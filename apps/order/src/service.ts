@@ -45,7 +45,10 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     const inventory = createClient(InventoryService, { ...clientOptions, address: settings.inventoryAddress });
     lifecycle.onStop("inventory client", () => inventory[Symbol.dispose]());
 
-    const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
+    const outbox = openOutbox(database, {
+      onError: (err) => log.error({ err }, "the outbox failed; it tries again"),
+      telemetry,
+    });
     lifecycle.onStop("outbox", () => outbox.close());
 
     const ports = portsOf(settings, createSqlOrderStore(database, outbox.nudge), users, inventory, telemetry);

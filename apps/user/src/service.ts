@@ -18,7 +18,10 @@ export const userService: ServiceDefinition<UserSettings> = {
     });
     lifecycle.onStop("database", () => database.close());
     await migrate(database, migrations);
-    const outbox = openOutbox(database, { onError: (err) => log.error({ err }, "the outbox failed; it tries again") });
+    const outbox = openOutbox(database, {
+      onError: (err) => log.error({ err }, "the outbox failed; it tries again"),
+      telemetry,
+    });
     lifecycle.onStop("outbox", () => outbox.close());
     const users = createUsers({ store: createSqlUserStore(database, outbox.nudge), clock: systemClock, newId });
     return { services: [userHandlers(users)], admission: admission(database) };

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { crashPoint, type Priority, requireInteger } from "@shoal/kernel";
 import {
@@ -107,12 +108,11 @@ export function openDatabase<S>(url: string, options: Partial<DatabaseOptions> =
   requireInRange(complete);
   const where = parseDatabaseUrl(url);
   const { telemetry, onConnectionEvent } = complete;
-  const name = where.engine === "sqlite" ? where.path : where.database;
+  const name = where.engine === "sqlite" ? basename(where.path) : where.database;
+  const most = where.engine === "sqlite" ? 1 : complete.maxConnections;
   // The pool comes after what it tells.
   const count: (event: PoolEvent) => void =
-    telemetry === undefined
-      ? () => {}
-      : connectionTelemetry(telemetry.metrics, name, complete.maxConnections, () => engine.pool.stats);
+    telemetry === undefined ? () => {} : connectionTelemetry(telemetry.metrics, name, most, () => engine.pool.stats);
   const onEvent = (event: PoolEvent) => {
     count(event);
     onConnectionEvent?.(event);

@@ -22,6 +22,7 @@ export {
   type OutboxEvent,
   type OutboxTables,
   outboxSchema,
+  outboxTraceSchema,
   type PublishedEvent,
 } from "./outbox/outbox.ts";
 export {

@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { isAppError } from "@shoal/kernel";
 import type { Instruments } from "@shoal/telemetry";
@@ -97,7 +98,7 @@ export function statementTelemetry({ metrics, tracer }: Instruments, where: Data
 }
 
 function placeOf(where: DatabaseUrl) {
-  if (where.engine === "sqlite") return { "db.namespace": where.path };
+  if (where.engine === "sqlite") return { "db.namespace": basename(where.path) };
   return { "server.address": where.host, "server.port": where.port, "db.namespace": where.database };
 }
 

@@ -15,3 +15,4 @@ export type { Labels } from "./metrics/series.ts";
 export { isExported, type Signal } from "./otel-environment.ts";
 export { watchProcess } from "./process-metrics.ts";
 export { type Instruments, startTelemetry, type Telemetry, type TelemetryOptions } from "./telemetry.ts";
+export { formatTraceparent, parseTraceparent } from "./traceparent.ts";

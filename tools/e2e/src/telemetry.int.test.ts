@@ -77,3 +77,26 @@ test("an order is one trace, through the services that it needs and down to each
   for (const metric of ["rpc.server.call.duration", "db.client.operation.duration", "nodejs.eventloop.delay.p99"])
     assert.deepEqual([...(collector.metrics.get(metric) ?? [])].sort(), ["inventory", "order", "user"]);
 });
+
+test("who watches orders is linked with where they were placed", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  const { clients, stop } = await startStack(t, await newPlace(t), { env: collector.environment });
+  const { user } = await clients.user.createUser({ email: "ada@example.com", displayName: "Ada" });
+  const userId = user?.id ?? "";
+  const price = { minorUnits: 450n, currency: "EUR" };
+  await clients.inventory.createProduct({ sku: "TEA", name: "Tea", price, initialQuantity: 10 });
+  const lines = [{ sku: "TEA", quantity: 1 }];
+  const { order } = await clients.order.createOrder({ userId, idempotencyKey: "first", lines });
+  const watch = clients.order.watchOrders({ target: { case: "userId", value: userId } });
+  await watch.next();
+  await clients.order.confirmOrder({ orderId: order?.id ?? "", paymentReference: "p" });
+  await watch.next();
+  await watch.return();
+  await stop();
+  const confirmed = collector.spans.find(({ name }) => name === "shoal.order.v1.OrderService/ConfirmOrder");
+  const processed = collector.spans.filter(({ name }) => name === "process order");
+  const watched = collector.spans.find(({ name }) => name === "shoal.order.v1.OrderService/WatchOrders");
+  assert.ok(confirmed !== undefined && watched !== undefined);
+  assert.ok(processed.some(({ links }) => links.some(({ traceId }) => traceId === confirmed.traceId)));
+  assert.ok(processed.every(({ kind, parentSpanId }) => kinds[kind] === "consumer" && parentSpanId === watched.spanId));
+});

@@ -1,4 +1,4 @@
-import { type Migration, outboxSchema } from "@shoal/storage";
+import { type Migration, outboxSchema, outboxTraceSchema } from "@shoal/storage";
 import { sql } from "kysely";
 
 /** The history of the inventory service's schema. */
@@ -59,4 +59,5 @@ export const migrations: readonly Migration[] = [
       ...outboxSchema(types),
     ],
   },
+  { name: "0004-traced-events", statements: outboxTraceSchema },
 ];

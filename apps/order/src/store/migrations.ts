@@ -1,4 +1,4 @@
-import { idempotencySchema, type Migration, outboxSchema } from "@shoal/storage";
+import { idempotencySchema, type Migration, outboxSchema, outboxTraceSchema } from "@shoal/storage";
 import { sql } from "kysely";
 
 /** The history of the order service's schema. */
@@ -41,4 +41,5 @@ export const migrations: readonly Migration[] = [
     name: "0004-outbox-and-first-answers",
     statements: (types) => [...outboxSchema(types), ...idempotencySchema(types)],
   },
+  { name: "0005-traced-events", statements: outboxTraceSchema },
 ];

@@ -1,4 +1,4 @@
-import { type Migration, outboxSchema } from "@shoal/storage";
+import { type Migration, outboxSchema, outboxTraceSchema } from "@shoal/storage";
 import { sql } from "kysely";
 
 /** The history of the user service's schema. */
@@ -20,4 +20,5 @@ export const migrations: readonly Migration[] = [
     ],
   },
   { name: "0002-outbox", statements: outboxSchema },
+  { name: "0003-traced-events", statements: outboxTraceSchema },
 ];

@@ -1,11 +1,10 @@
 import { status } from "@grpc/grpc-js";
 import { type Attributes, context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AppError } from "@shoal/kernel";
-import type { Instruments } from "@shoal/telemetry";
+import { formatTraceparent, type Instruments } from "@shoal/telemetry";
 import { CallMetrics } from "../call-metrics.ts";
 import { codeOf } from "../errors.ts";
 import type { Middleware } from "../middleware.ts";
-import { formatTraceparent } from "../trace-parent.ts";
 import { writeTraceparent } from "../wire-context.ts";
 import { AttemptMetrics, type AttemptObserver } from "./attempt-metrics.ts";
 import type { ClientContext } from "./client-call.ts";

@@ -1,10 +1,9 @@
 import { status } from "@grpc/grpc-js";
 import { context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AppError } from "@shoal/kernel";
-import type { Instruments } from "@shoal/telemetry";
+import { formatTraceparent, type Instruments, parseTraceparent } from "@shoal/telemetry";
 import { CallMetrics } from "../call-metrics.ts";
 import { codeOf } from "../errors.ts";
-import { formatTraceparent, parseTraceparent } from "../trace-parent.ts";
 import type { ServedCall } from "./served-call.ts";
 import type { ServerMiddleware } from "./server-layers.ts";
 

@@ -12,6 +12,8 @@ export interface OutboxFeedOptions {
   readonly pageSize: number;
   /** Told of a look that failed; it looks again all the same. Default: nobody. */
   readonly onError?: (error: unknown) => void;
+  /** Told when a reader gets events; what it answers is called when the reader asks for more, or leaves. Default: nobody. */
+  readonly onRead?: ((events: readonly PublishedEvent[]) => () => void) | undefined;
 }
 
 /** Looks 10 times a second, keeps 10,000 events, reads 1,000 at once. */
@@ -99,7 +101,12 @@ export class OutboxFeed<S extends OutboxTables> {
           continue;
         }
         at = last.seq;
-        yield events;
+        const done = this.#options.onRead?.(events);
+        try {
+          yield events;
+        } finally {
+          done?.();
+        }
       }
     } finally {
       signal.removeEventListener("abort", stop);
@@ -142,6 +149,7 @@ export class OutboxFeed<S extends OutboxTables> {
       payload: row.payload,
       atMs: Number(row.at_ms),
       seq: row.seq as bigint,
+      traceparent: row.traceparent ?? undefined,
     }));
     const first = events[0]?.seq ?? last + 1n;
     if (first > after + 1n) throw eventsPruned(after, first);

@@ -8,7 +8,14 @@ import { isUniqueViolation } from "../errors.ts";
 import { migrate } from "../migrations.ts";
 import { OutboxFeed, type OutboxFeedOptions } from "./feed.ts";
 import { acceptEvents, type InboxTables, inboxSchema, pruneInbox } from "./inbox.ts";
-import { appendEvents, eventIdOf, type OutboxTables, outboxSchema, type PublishedEvent } from "./outbox.ts";
+import {
+  appendEvents,
+  eventIdOf,
+  type OutboxTables,
+  outboxSchema,
+  outboxTraceSchema,
+  type PublishedEvent,
+} from "./outbox.ts";
 import { pruneEvents, publishEvents } from "./publish.ts";
 
 type Tables = OutboxTables & InboxTables;
@@ -16,7 +23,11 @@ type Tables = OutboxTables & InboxTables;
 async function open(t: TestContext, engine: StorageEngine): Promise<Database<Tables>> {
   const database = openDatabase<Tables>(await engine.createDatabase(t));
   t.after(() => database.close());
-  const statements = (types: Parameters<typeof outboxSchema>[0]) => [...outboxSchema(types), ...inboxSchema(types)];
+  const statements = (types: Parameters<typeof outboxSchema>[0]) => [
+    ...outboxSchema(types),
+    ...outboxTraceSchema(types),
+    ...inboxSchema(types),
+  ];
   await migrate(database, [{ name: "0001-outbox", statements }]);
   return database;
 }

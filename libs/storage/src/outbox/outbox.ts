@@ -1,3 +1,5 @@
+import { trace } from "@opentelemetry/api";
+import { formatTraceparent } from "@shoal/telemetry";
 import { type Kysely, type RawBuilder, sql, type Transaction } from "kysely";
 import type { ColumnTypes } from "../column-types.ts";
 import { insertRows } from "../insert-rows.ts";
@@ -20,6 +22,8 @@ export interface OutboxEvent {
 export interface PublishedEvent extends OutboxEvent {
   /** From 1, without gaps, in the order in which events are published. */
   readonly seq: bigint;
+  /** Where in a trace the change was made, as W3C Trace Context writes it; `undefined` for one that is not sampled. */
+  readonly traceparent: string | undefined;
 }
 
 /** The tables of an outbox, which stand beside those of the service. */
@@ -32,6 +36,7 @@ export interface OutboxTables {
     at_ms: bigint;
     /** Its place; null until it is published. */
     seq: bigint | null;
+    traceparent: string | null;
   };
   /** One row: the place of the next event. */
   outbox_position: { id: number; next_seq: bigint };
@@ -60,6 +65,11 @@ export function outboxSchema({ key, text, int, bigint, tableOptions }: ColumnTyp
   ];
 }
 
+/** The statements that add what came later: a further migration of the service has them. */
+export function outboxTraceSchema({ text }: ColumnTypes): readonly RawBuilder<unknown>[] {
+  return [sql`alter table outbox add column traceparent ${text(55)}`];
+}
+
 /** What identifies an event among all of its database: consumers remember it. */
 export function eventIdOf({ topic, key, version }: Pick<OutboxEvent, "topic" | "key" | "version">): string {
   return `${topic}/${key}/${version}`;
@@ -73,6 +83,8 @@ export async function appendEvents<S extends OutboxTables>(
   tx: Transaction<S>,
   events: readonly OutboxEvent[],
 ): Promise<void> {
+  const span = trace.getActiveSpan();
+  const traceparent = (span?.isRecording() && formatTraceparent(span.spanContext())) || null;
   const rows = events.map(({ topic, key, version, payload, atMs }) => ({
     topic,
     event_key: key,
@@ -80,6 +92,7 @@ export async function appendEvents<S extends OutboxTables>(
     payload,
     at_ms: BigInt(atMs),
     seq: null,
+    traceparent,
   }));
   await insertRows(outboxOf(tx), "outbox", rows);
 }

@@ -4,13 +4,15 @@ import { type StorageEngine, storageEngines, until } from "@shoal/testkit";
 import { type Database, openDatabase } from "../database.ts";
 import { migrate } from "../migrations.ts";
 import { openOutbox } from "./open-outbox.ts";
-import { appendEvents, type OutboxTables, outboxSchema } from "./outbox.ts";
+import { appendEvents, type OutboxTables, outboxSchema, outboxTraceSchema } from "./outbox.ts";
 import { OutboxRelay } from "./relay.ts";
 
 async function open(t: TestContext, engine: StorageEngine): Promise<Database<OutboxTables>> {
   const database = openDatabase<OutboxTables>(await engine.createDatabase(t));
   t.after(() => database.close());
-  await migrate(database, [{ name: "0001-outbox", statements: outboxSchema }]);
+  await migrate(database, [
+    { name: "0001-outbox", statements: (types) => [...outboxSchema(types), ...outboxTraceSchema(types)] },
+  ]);
   return database;
 }
 

@@ -14,6 +14,9 @@ export interface OutboxRelayOptions {
   readonly keepMs: number;
   /** Told how many were published, at once. Default: nobody. */
   readonly onPublished?: (count: number) => void;
+  /** Told when something waits to be published, and when nothing does any more, as far as it has looked. Default: nobody. */
+  readonly onBehind?: () => void;
+  readonly onCaughtUp?: () => void;
   /** Told of a look that failed; it looks again after `intervalMs`. Default: nobody. */
   readonly onError?: (error: unknown) => void;
 }
@@ -67,14 +70,16 @@ export class OutboxRelay<S extends OutboxTables> {
   }
 
   async #run(): Promise<void> {
-    const { lingerMs, intervalMs, onPublished, onError } = this.#options;
+    const { lingerMs, intervalMs, onPublished, onBehind, onCaughtUp, onError } = this.#options;
     const { signal } = this.#stopped;
     let pruneAt = performance.now() + pruneEveryMs;
     let isNudged = false;
     while (!signal.aborted) {
       try {
         const isDue: boolean = isNudged || (await hasUnpublishedEvents(this.#database));
+        if (isDue) onBehind?.();
         const count: number = isDue ? await publishEvents(this.#database) : 0;
+        if (count < defaultPublishOptions.limit) onCaughtUp?.();
         if (count > 0) {
           crashPoint("after-publish");
           onPublished?.(count);
