@@ -3,6 +3,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { prometheusContentType } from "@shoal/telemetry";
 
+import { type DebugOptions, debugEndpoints } from "./debug-endpoints.ts";
+
 /** The HTTP endpoint for whoever operates the service. */
 export interface AdminServer {
   readonly port: number;
@@ -16,16 +18,18 @@ export interface AdminServer {
 
 /**
  * Answers `/healthz` (200 while the process lives), `/readyz` (200 while it takes calls, 503 before and after) and `/metrics`
- * (for Prometheus; 503 until there are some) on `host` and `port` (0: the system chooses). Rejects with the system's error when it cannot listen.
+ * (for Prometheus; 503 until there are some), and `/debug/…` ({@link debugEndpoints}), on `host` and `port` (0: the system chooses). Rejects with the system's error when it cannot listen.
  */
-export async function startAdminServer(host: string, port: number): Promise<AdminServer> {
+export async function startAdminServer(host: string, port: number, debug: DebugOptions): Promise<AdminServer> {
   let ready = false;
+  const answerDebug = debugEndpoints(debug);
   let expose: (() => Promise<string>) | undefined;
   const server = createServer(async (request, response) => {
     const path = request.url?.split("?", 1)[0];
     const answer = (status: number, text: string, type = "text/plain; charset=utf-8") =>
       response.writeHead(status, { "content-type": type }).end(`${text}\n`);
-    if (request.method !== "GET" && request.method !== "HEAD") answer(405, "only GET and HEAD are answered");
+    if (path?.startsWith("/debug")) await answerDebug(request, response);
+    else if (request.method !== "GET" && request.method !== "HEAD") answer(405, "only GET and HEAD are answered");
     else if (path === "/healthz") answer(200, "ok");
     else if (path === "/readyz") answer(ready ? 200 : 503, ready ? "ready" : "not ready");
     else if (path === "/metrics" && expose === undefined) answer(503, "no metrics yet");
@@ -35,7 +39,7 @@ export async function startAdminServer(host: string, port: number): Promise<Admi
       } catch (error) {
         answer(500, `the metrics cannot be read: ${error instanceof Error ? error.message : String(error)}`);
       }
-    } else answer(404, "there are /healthz, /readyz and /metrics");
+    } else answer(404, "there are /healthz, /readyz, /metrics and /debug");
   });
   server.listen(port, host);
   await once(server, "listening");

@@ -22,6 +22,9 @@ export interface ServiceSettings {
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+  /** Empty: nobody may use what needs it. */
+  readonly adminToken: string;
+  readonly accessLog: boolean;
   readonly drainTimeoutMs: number;
   /** The URL of the registry, or `none`. */
   readonly registry: string;
@@ -59,12 +62,22 @@ export function serviceSettings(
     adminPort: {
       env: `${prefix}ADMIN_PORT`,
       schema: port(grpcPort + 1_000),
-      about: "The port for /healthz and /readyz; 0 lets the system choose.",
+      about: "The port for /healthz, /readyz, /metrics and /debug/...; 0 lets the system choose.",
     },
     logLevel: {
       env: `${prefix}LOG_LEVEL`,
       schema: logLevel(),
       about: "How much is logged.",
+    },
+    adminToken: {
+      env: `${prefix}ADMIN_TOKEN`,
+      schema: text(""),
+      about: "Whoever sends it, as authorization: Bearer TOKEN, may use /debug/... of the admin port; empty: nobody.",
+    },
+    accessLog: {
+      env: `${prefix}ACCESS_LOG`,
+      schema: onOrOff("on"),
+      about: "Whether each call is a line of the log: on or off. Calls that fail for want of something always are.",
     },
     drainTimeoutMs: {
       env: `${prefix}DRAIN_TIMEOUT_MS`,

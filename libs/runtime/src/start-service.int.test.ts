@@ -203,5 +203,8 @@ test("refuses nothing for want of time where its settings say so", async (t) => 
   await until("all are at work", () => calls.entered === 100);
   release();
   await until("all are answered", () => calls.answered === 100);
-  assert.deepEqual(lines, []);
+  assert.deepEqual(
+    lines.filter(({ msg }) => msg !== "call"),
+    [],
+  );
 });

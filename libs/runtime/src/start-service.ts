@@ -1,7 +1,6 @@
 import { openRegistry, type Registry } from "@shoal/discovery";
 import { ProcessShedder } from "@shoal/resilience";
 import {
-  type CallEnd,
   type ClientOptions,
   clientTelemetry,
   createServer,
@@ -13,6 +12,7 @@ import {
 import { createEventCounter, type Instruments, type Logger, startTelemetry, watchProcess } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
+import { createCallLog } from "./call-log.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { PoliciesFile } from "./policies-file.ts";
 import { createResilienceLog } from "./resilience-log.ts";
@@ -61,7 +61,11 @@ export async function startService<S extends ServiceSettings>(
   const lifecycle = new Lifecycle((part, error) => log.error({ err: error, part }, "a part failed to end"));
   requireRegistry(definition.name, settings);
   try {
-    const admin = await startAdminServer(settings.host, settings.adminPort).catch((error) => {
+    const admin = await startAdminServer(settings.host, settings.adminPort, {
+      token: settings.adminToken,
+      log,
+      inUse: () => ({}),
+    }).catch((error) => {
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
@@ -90,7 +94,7 @@ export async function startService<S extends ServiceSettings>(
       shedder,
       onRefused,
       errorDomain: `shoal.${definition.name}`,
-      onCallEnd: createCallLog(log),
+      onCallEnd: createCallLog(log, settings.accessLog),
     });
     let announcement: Announcement | undefined;
     lifecycle.onStop("gRPC server", async () => {
@@ -159,36 +163,6 @@ function openPoliciesFile(service: string, path: string, base: PolicyOverrides, 
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${why}; mend it, or set SHOAL_${service.toUpperCase()}_POLICIES_FILE to another file, or to none`);
   }
-}
-
-/** At most one line in this time, in milliseconds, for each code that many calls fail with when something is away. */
-const outageLogIntervalMs = 1_000;
-
-/** Logs calls: unexpected failures always, those of an outage at intervals with a count, the others for debugging. */
-function createCallLog(log: Logger): (end: CallEnd) => void {
-  const outages = new Map([
-    ["UNAVAILABLE", { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }],
-    ["RESOURCE_EXHAUSTED", { loggedAt: Number.NEGATIVE_INFINITY, unlogged: 0 }],
-  ]);
-  return ({ path, code, durationMs, context, error }) => {
-    const line = {
-      method: path,
-      code,
-      durationMs: Math.round(durationMs * 1_000) / 1_000,
-      requestId: context.requestId,
-    };
-    if (code === "INTERNAL") return log.error({ ...line, err: error }, "a call failed unexpectedly");
-    const outage = outages.get(code);
-    if (outage === undefined) return log.debug(line, "call");
-    const now = performance.now();
-    if (now - outage.loggedAt < outageLogIntervalMs) {
-      outage.unlogged += 1;
-      return;
-    }
-    log.warn({ ...line, err: error, unlogged: outage.unlogged }, "a call failed for want of something");
-    outage.loggedAt = now;
-    outage.unlogged = 0;
-  };
 }
 
 /** The system's error in words that say what to do. */

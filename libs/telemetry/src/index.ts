@@ -14,5 +14,6 @@ export { prometheusContentType } from "./metrics/prometheus-reader.ts";
 export type { Labels } from "./metrics/series.ts";
 export { isExported, type Signal } from "./otel-environment.ts";
 export { watchProcess } from "./process-metrics.ts";
+export { activeHandles, cpuProfile, heapProfile, ProfilerBusyError } from "./profiles.ts";
 export { type Instruments, startTelemetry, type Telemetry, type TelemetryOptions } from "./telemetry.ts";
 export { formatTraceparent, parseTraceparent } from "./traceparent.ts";

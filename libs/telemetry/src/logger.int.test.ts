@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { createContext, runWithContext } from "@shoal/kernel";
 import { createLogger } from "./logger.ts";
 
@@ -42,4 +44,31 @@ test("drops the statement, with the values in it, from a database driver's error
   createLogger("user", "info", destination).error({ err: error }, "it failed");
   assert.equal(JSON.stringify(lines).includes("ada@example.com"), false);
   assert.equal((lines[0]?.["err"] as { errno: number } | undefined)?.errno, 1054);
+});
+
+test("secrets and personal data are not written", () => {
+  const { lines, destination } = collect();
+  createLogger("user", "info", destination).info(
+    { email: "ada@example.com", request: { token: "t-1", sku: "TEA" } },
+    "x",
+  );
+  assert.equal(lines[0]?.["email"], "[redacted]");
+  assert.deepEqual(lines[0]?.["request"], { token: "[redacted]", sku: "TEA" });
+});
+
+test("lines come out of a process that ends in whatever way it can, warnings at once", async () => {
+  const logger = JSON.stringify(new URL("./logger.ts", import.meta.url).href);
+  const run = async (ending: string) => {
+    const script = `const { createLogger } = await import(${logger});
+      const log = createLogger("order", "info");
+      log.info("first");
+      ${ending}`;
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]).catch(
+      (error: { stdout: string }) => error,
+    );
+    return stdout.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line).msg]));
+  };
+  assert.deepEqual(await run("process.exit(0);"), ["first"]);
+  assert.deepEqual(await run("throw new Error('x');"), ["first"]);
+  assert.deepEqual(await run("log.warn('second'); process.kill(process.pid, 'SIGKILL');"), ["first", "second"]);
 });
