@@ -68,6 +68,7 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
         }),
       ],
       admission: admission(database),
+      inUse: () => ({ connections: database.borrowers() }),
     };
   },
 };

@@ -92,6 +92,7 @@ export const orderService: ServiceDefinition<OrderSettings> = {
         }),
       ],
       admission: admission(database),
+      inUse: () => ({ connections: database.borrowers() }),
     };
   },
 };

@@ -24,6 +24,10 @@ export const userService: ServiceDefinition<UserSettings> = {
     });
     lifecycle.onStop("outbox", () => outbox.close());
     const users = createUsers({ store: createSqlUserStore(database, outbox.nudge), clock: systemClock, newId });
-    return { services: [userHandlers(users)], admission: admission(database) };
+    return {
+      services: [userHandlers(users)],
+      admission: admission(database),
+      inUse: () => ({ connections: database.borrowers() }),
+    };
   },
 };

@@ -1,3 +1,4 @@
+export { type ScopeReport, tasksAtWork } from "./at-work.ts";
 export { BatchMismatchError } from "./batch.ts";
 export { Batcher } from "./batcher.ts";
 export {

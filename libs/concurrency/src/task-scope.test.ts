@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CallContext, createContext, currentContext, runWithContext } from "@shoal/kernel";
 import { VirtualClock } from "@shoal/testkit";
+import { tasksAtWork } from "./at-work.ts";
 import { ClosedError, QueueFullError } from "./refusals.ts";
 import { TaskScope, withTaskScope } from "./task-scope.ts";
 
@@ -196,4 +197,17 @@ test("a body answers when all that it spawned has finished, and fails with the f
 test("refuses options out of range", async () => {
   assert.throws(() => new TaskScope({ maxChildren: 0 }), /maxChildren must be/);
   await assert.rejects(new TaskScope().shutdown(-1), /graceMs must be/);
+});
+
+test("what is at work is reported by scope with its age, until it ends", async () => {
+  const scope = new TaskScope({ name: "shipping" });
+  const gate = Promise.withResolvers<void>();
+  void scope.spawn(() => gate.promise);
+  void scope.spawn(() => gate.promise);
+  const found = () => tasksAtWork().find((report) => report.scope === "shipping");
+  assert.equal(found()?.agesMs.length, 2);
+  assert.ok(found()?.agesMs.every((ageMs) => ageMs >= 0 && ageMs < 60_000));
+  gate.resolve();
+  await scope.join();
+  assert.equal(found(), undefined);
 });

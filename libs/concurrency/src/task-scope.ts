@@ -1,5 +1,6 @@
 import { currentContext, requireInteger, systemTimers, type Timers } from "@shoal/kernel";
 import { runWithSignal } from "./ambient.ts";
+import { isAtWork, isIdle } from "./at-work.ts";
 import { Quiet } from "./quiet.ts";
 import { ClosedError, QueueFullError } from "./refusals.ts";
 import { requireDuration } from "./wait-options.ts";
@@ -8,6 +9,8 @@ import { requireDuration } from "./wait-options.ts";
 export interface TaskScopeOptions {
   /** Aborts the scope, with its reason, when it aborts. Default: none. So does the signal of the call that is being served, unless `null`. */
   readonly signal?: AbortSignal | null;
+  /** What it is called in reports of what is at work ({@link tasksAtWork}). Default: `scope`. */
+  readonly name?: string;
   /** How many children may be at work, from 1. Default: 10,000. */
   readonly maxChildren?: number;
   /** How time passes. Default: the machine's. */
@@ -15,7 +18,7 @@ export interface TaskScopeOptions {
 }
 
 /** See each option. */
-export const defaultTaskScopeOptions = Object.freeze({ maxChildren: 10_000, timers: systemTimers });
+export const defaultTaskScopeOptions = Object.freeze({ name: "scope", maxChildren: 10_000, timers: systemTimers });
 
 /**
  * Work that belongs together, as in structured concurrency (Sústrik 2016; Smith, "Notes on structured concurrency", 2018):
@@ -30,16 +33,17 @@ export class TaskScope implements AsyncDisposable {
   readonly #maxChildren: number;
   readonly #quiet: Quiet;
   readonly #failures: unknown[] = [];
-  #running = 0;
+  readonly #atWork: { readonly name: string; readonly children: Set<{ readonly startedAt: number }> };
   #closed = false;
   #joined: Promise<void> | undefined;
 
   /** Throws a `RangeError` for options out of range. */
   constructor(options: TaskScopeOptions = {}) {
-    const { maxChildren, timers } = { ...defaultTaskScopeOptions, ...options };
+    const { name, maxChildren, timers } = { ...defaultTaskScopeOptions, ...options };
     requireInteger("maxChildren", maxChildren, 1);
+    this.#atWork = { name, children: new Set() };
     this.#maxChildren = maxChildren;
-    this.#quiet = new Quiet(() => this.#running === 0 || this.#closed, timers);
+    this.#quiet = new Quiet(() => this.running === 0 || this.#closed, timers);
     const { signal } = options;
     const parents = signal === null ? [] : [signal, currentContext()?.signal];
     this.#parents = [...new Set(parents.filter((parent) => parent !== undefined))];
@@ -56,7 +60,7 @@ export class TaskScope implements AsyncDisposable {
 
   /** How many children are at work. */
   get running(): number {
-    return this.#running;
+    return this.#atWork.children.size;
   }
 
   /** What children failed with by themselves, the first one first: not because the scope was aborted. */
@@ -72,8 +76,8 @@ export class TaskScope implements AsyncDisposable {
    */
   spawn<T>(work: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
     if (!this.signal.aborted && this.#closed) return Promise.reject(new ClosedError("the scope has ended"));
-    if (!this.signal.aborted && this.#running >= this.#maxChildren)
-      return Promise.reject(new QueueFullError(`${this.#running} children are at work already`));
+    if (!this.signal.aborted && this.running >= this.#maxChildren)
+      return Promise.reject(new QueueFullError(`${this.running} children are at work already`));
     const child = this.#run(work);
     // What a child fails with is told by `join`.
     child.catch(() => {});
@@ -98,7 +102,7 @@ export class TaskScope implements AsyncDisposable {
     if (!this.#closed) this.#abort(new ClosedError("the scope was shut down"));
     await this.#quiet.wait(graceMs);
     this.#close();
-    return this.#running;
+    return this.running;
   }
 
   /** Aborts the children that are still at work and waits for them, however long that takes. Failures are for `join` to tell. */
@@ -107,21 +111,25 @@ export class TaskScope implements AsyncDisposable {
   }
 
   async #join(): Promise<void> {
-    while (this.#running > 0 && !this.#closed) await this.#quiet.wait(Number.POSITIVE_INFINITY);
+    while (this.running > 0 && !this.#closed) await this.#quiet.wait(Number.POSITIVE_INFINITY);
     this.#close();
     this.signal.throwIfAborted();
   }
 
   async #run<T>(work: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
-    this.#running += 1;
+    const { children } = this.#atWork;
+    const child = { startedAt: performance.now() };
+    if (children.size === 0) isAtWork(this.#atWork);
+    children.add(child);
     try {
       return await runWithSignal(this.signal, work);
     } catch (error) {
       this.#failed(error);
       throw error;
     } finally {
-      this.#running -= 1;
+      children.delete(child);
+      if (children.size === 0) isIdle(this.#atWork);
       this.#quiet.check();
     }
   }

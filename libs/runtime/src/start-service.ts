@@ -1,3 +1,4 @@
+import { tasksAtWork } from "@shoal/concurrency";
 import { openRegistry, type Registry } from "@shoal/discovery";
 import { ProcessShedder } from "@shoal/resilience";
 import {
@@ -31,7 +32,10 @@ export interface ServiceParts<S> {
 }
 
 /** What a service serves, and what stands around its handlers. */
-export type BuiltService = Pick<ServerOptions, "services" | "identify" | "admission" | "middleware">;
+export interface BuiltService extends Pick<ServerOptions, "services" | "identify" | "admission" | "middleware"> {
+  /** What of its parts is in use now, and for how long: what `/debug/handles` shows. Default: nothing. */
+  readonly inUse?: () => unknown;
+}
 
 /** A service: its name, and how it is built. */
 export interface ServiceDefinition<S extends ServiceSettings> {
@@ -60,11 +64,12 @@ export async function startService<S extends ServiceSettings>(
 ): Promise<RunningService> {
   const lifecycle = new Lifecycle((part, error) => log.error({ err: error, part }, "a part failed to end"));
   requireRegistry(definition.name, settings);
+  let built: BuiltService | undefined;
   try {
     const admin = await startAdminServer(settings.host, settings.adminPort, {
       token: settings.adminToken,
       log,
-      inUse: () => ({}),
+      inUse: () => ({ tasks: tasksAtWork(), parts: built?.inUse?.() }),
     }).catch((error) => {
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
@@ -87,8 +92,9 @@ export async function startService<S extends ServiceSettings>(
     };
     const shedder = settings.loadShedding ? new ProcessShedder({ onEvent: onShedding }) : undefined;
     lifecycle.onStop("load shedder", () => shedder?.stop());
+    built = await definition.build({ settings, log, lifecycle, clientOptions, telemetry });
     const server = createServer({
-      ...(await definition.build({ settings, log, lifecycle, clientOptions, telemetry })),
+      ...built,
       telemetry: serverTelemetry(telemetry),
       policies,
       shedder,

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { context, metrics as metricsApi, trace } from "@opentelemetry/api";
+import { type OtlpReceiver, startOtlpReceiver, until } from "@shoal/testkit";
+import { startTelemetry } from "./telemetry.ts";
+
+/** Telemetry that sends as `environment` says. It is shut down with the test. */
+async function start(t: TestContext, environment: Readonly<Record<string, string>>) {
+  Object.assign(process.env, environment);
+  t.after(() => {
+    for (const name of Object.keys(environment)) delete process.env[name];
+  });
+  const problems: string[] = [];
+  const log = { warn: (fields: object) => void problems.push(String((fields as { problem: string }).problem)) };
+  const telemetry = await startTelemetry({ service: "fixture", version: "1.2.3", log });
+  t.after(() => telemetry.shutdown());
+  return { telemetry, problems };
+}
+
+test("without OTEL_* variables metrics can be scraped, and nothing is traced or sent", async (t) => {
+  const { telemetry } = await start(t, {});
+  assert.equal(telemetry.tracer.startSpan("call").isRecording(), false);
+  telemetry.metrics.counter({ name: "shoal.own", unit: "{call}", description: "Own." }).with({}).add();
+  metricsApi.getMeter("theirs").createCounter("theirs").add(2);
+  const text = await telemetry.expose();
+  assert.match(text, /^target_info\{service_name="fixture",service_version="1\.2\.3"\} 1$/m);
+  assert.match(text, /^shoal_own_total 1$/m);
+  assert.match(text, /^theirs_total 2$/m);
+});
+
+test("with an endpoint, traces and metrics are sent there, what is left at the end included", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  const { telemetry } = await start(t, collector.environment);
+  const span = telemetry.tracer.startSpan("outer");
+  context.with(trace.setSpan(context.active(), span), () => telemetry.tracer.startSpan("inner").end());
+  span.end();
+  telemetry.metrics.counter({ name: "shoal.own", unit: "{call}", description: "Own." }).with({}).add();
+  await telemetry.shutdown();
+  assert.deepEqual(
+    collector.spans.map(({ service, name, traceId }) => [service, name, traceId === span.spanContext().traceId]),
+    [
+      ["fixture", "inner", true],
+      ["fixture", "outer", true],
+    ],
+  );
+  assert.ok(collector.metrics.has("shoal.own"));
+});
+
+test("a signal that is switched off is not sent", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  const { telemetry } = await start(t, { ...collector.environment, OTEL_TRACES_EXPORTER: "none" });
+  assert.equal(telemetry.tracer.startSpan("call").isRecording(), false);
+  telemetry.metrics.counter({ name: "shoal.own", unit: "{call}", description: "Own." }).with({}).add();
+  await telemetry.shutdown();
+  assert.ok(collector.metrics.has("shoal.own"));
+});
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
+
+function heapInUse(): number {
+  collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
+
+/** An address on this machine where nobody listens. */
+async function nobody(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return `http://127.0.0.1:${port}`;
+}
+
+const troubles: readonly [string, (t: TestContext) => Promise<Record<string, string>>][] = [
+  [
+    "is absent",
+    async () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: await nobody(), OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" }),
+  ],
+  ["hangs", (t) => behaving(t, "hang")],
+  ["refuses", (t) => behaving(t, "refuse")],
+];
+
+async function behaving(t: TestContext, how: Parameters<OtlpReceiver["behave"]>[0]) {
+  const collector = await startOtlpReceiver(t);
+  collector.behave(how);
+  return { ...collector.environment };
+}
+
+for (const [trouble, environmentOf] of troubles)
+  test(`where the collector ${trouble}, spans are dropped instead of kept, and the end is not held up`, async (t) => {
+    const { telemetry, problems } = await start(t, { ...(await environmentOf(t)), OTEL_BSP_SCHEDULE_DELAY: "10" });
+    const make = (count: number) => {
+      for (let n = 0; n < count; n += 1) telemetry.tracer.startSpan("call", { attributes: { n } }).end();
+    };
+    // What is kept is bounded by the SDK's queue, and that is full by then.
+    make(20_000);
+    await sleep(50);
+    const before = heapInUse();
+    for (let round = 0; round < 4; round += 1) {
+      make(20_000);
+      await sleep(5);
+    }
+    // 80,000 spans that were kept would take more than a hundred megabytes.
+    await until("memory is as it was", () => heapInUse() < before + 16 * 1024 ** 2);
+    await until("it is told", () => problems.length > 0 || trouble === "hangs");
+    assert.ok(problems.length <= 1, "once a minute");
+    const startedAt = performance.now();
+    await telemetry.shutdown();
+    assert.ok(performance.now() - startedAt < 10_000);
+  });
