@@ -103,7 +103,7 @@ function portsOf(
   sqlStore: ReturnType<typeof createSqlOrderStore>,
   userClient: Client<typeof UserService>,
   inventoryClient: Client<typeof InventoryService>,
-  telemetry: Instruments,
+  telemetry: Instruments | undefined,
 ) {
   if (!batching) {
     const users = rememberActive(createUserDirectory(userClient), userCacheMs);

@@ -32,7 +32,8 @@ export async function startAdminServer(host: string, port: number, debug: DebugO
     else if (request.method !== "GET" && request.method !== "HEAD") answer(405, "only GET and HEAD are answered");
     else if (path === "/healthz") answer(200, "ok");
     else if (path === "/readyz") answer(ready ? 200 : 503, ready ? "ready" : "not ready");
-    else if (path === "/metrics" && expose === undefined) answer(503, "no metrics yet");
+    else if (path === "/metrics" && expose === undefined)
+      answer(503, "no metrics: the service has just begun, or SHOAL_<NAME>_TELEMETRY is off");
     else if (path === "/metrics" && expose !== undefined) {
       try {
         answer(200, (await expose()).trimEnd(), prometheusContentType);

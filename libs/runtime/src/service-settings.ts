@@ -24,6 +24,7 @@ export interface ServiceSettings {
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal";
   /** Empty: nobody may use what needs it. */
   readonly adminToken: string;
+  readonly telemetry: boolean;
   readonly accessLog: boolean;
   readonly drainTimeoutMs: number;
   /** The URL of the registry, or `none`. */
@@ -73,6 +74,12 @@ export function serviceSettings(
       env: `${prefix}ADMIN_TOKEN`,
       schema: text(""),
       about: "Whoever sends it, as authorization: Bearer TOKEN, may use /debug/... of the admin port; empty: nobody.",
+    },
+    telemetry: {
+      env: `${prefix}TELEMETRY`,
+      schema: onOrOff("on"),
+      about:
+        "Whether calls, statements and the process are counted, and traced where OTEL_* variables say so: on or off.",
     },
     accessLog: {
       env: `${prefix}ACCESS_LOG`,

@@ -10,7 +10,14 @@ import {
   type ServerOptions,
   serverTelemetry,
 } from "@shoal/rpc";
-import { createEventCounter, type Instruments, type Logger, startTelemetry, watchProcess } from "@shoal/telemetry";
+import {
+  createEventCounter,
+  type Instruments,
+  type Logger,
+  startTelemetry,
+  type Telemetry,
+  watchProcess,
+} from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
 import { createCallLog } from "./call-log.ts";
@@ -27,8 +34,11 @@ export interface ServiceParts<S> {
   readonly lifecycle: Lifecycle;
   /** What its clients of other services are made with, besides their addresses. */
   readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies" | "onResilienceEvent" | "telemetry">;
-  /** What its databases, batches and other parts are seen by, and where it counts what only it knows of. */
-  readonly telemetry: Instruments;
+  /**
+   * What its databases, batches and other parts are seen by, and where it counts what only it knows of. `undefined` where the
+   * settings switch that off.
+   */
+  readonly telemetry: Instruments | undefined;
 }
 
 /** What a service serves, and what stands around its handlers. */
@@ -74,28 +84,28 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
-    const telemetry = await startTelemetry({ service: definition.name, version: settings.version, log });
-    lifecycle.onStop("telemetry", () => telemetry.shutdown());
-    admin.setMetrics(() => telemetry.expose());
-    const watch = watchProcess(telemetry.metrics);
-    lifecycle.onStop("process watch", () => watch[Symbol.dispose]());
+    const telemetry = settings.telemetry ? await openTelemetry(definition.name, settings, log, lifecycle) : undefined;
+    if (telemetry !== undefined) admin.setMetrics(() => telemetry.expose());
     const { zone } = settings;
     const registry = openSettingsRegistry(settings, log, lifecycle);
     const policies = openPolicies(definition.name, settings, log, lifecycle);
-    const { onClientEvent, onShedding, onRefused } = createResilienceLog(log, createEventCounter(telemetry.metrics));
+    const { onClientEvent, onShedding, onRefused } = createResilienceLog(
+      log,
+      telemetry === undefined ? () => {} : createEventCounter(telemetry.metrics),
+    );
     const clientOptions = {
       registry,
       zone,
       policies,
       onResilienceEvent: onClientEvent,
-      telemetry: clientTelemetry(telemetry),
+      telemetry: telemetry && clientTelemetry(telemetry),
     };
     const shedder = settings.loadShedding ? new ProcessShedder({ onEvent: onShedding }) : undefined;
     lifecycle.onStop("load shedder", () => shedder?.stop());
     built = await definition.build({ settings, log, lifecycle, clientOptions, telemetry });
     const server = createServer({
       ...built,
-      telemetry: serverTelemetry(telemetry),
+      ...(telemetry && { telemetry: serverTelemetry(telemetry) }),
       policies,
       shedder,
       onRefused,
@@ -133,6 +143,20 @@ function requireRegistry(service: string, settings: ServiceSettings): void {
   throw new Error(
     `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT`,
   );
+}
+
+/** Sees what comes after it, and ends after it. */
+async function openTelemetry(
+  service: string,
+  { version }: ServiceSettings,
+  log: Logger,
+  lifecycle: Lifecycle,
+): Promise<Telemetry> {
+  const telemetry = await startTelemetry({ service, version, log });
+  lifecycle.onStop("telemetry", () => telemetry.shutdown());
+  const watch = watchProcess(telemetry.metrics);
+  lifecycle.onStop("process watch", () => watch[Symbol.dispose]());
+  return telemetry;
 }
 
 /** What the settings name; it is closed after everything that leans on it. */

@@ -14,9 +14,14 @@ const maxLinks = 128;
 
 /**
  * A span for each batch, called `name`, with how many items it has. It goes on the trace of its first caller that is sampled,
- * so that a caller who is alone in it has all in one trace, and is linked with the others' spans, and they with it.
+ * so that a caller who is alone in it has all in one trace, and is linked with the others' spans, and they with it. Nothing is
+ * seen without `instruments`.
  */
-export function batchTracing({ tracer, metrics }: Instruments, name: string): BatchTracing {
+export function batchTracing(instruments: Instruments, name: string): BatchTracing;
+export function batchTracing(instruments: Instruments | undefined, name: string): BatchTracing | undefined;
+export function batchTracing(instruments: Instruments | undefined, name: string): BatchTracing | undefined {
+  if (instruments === undefined) return undefined;
+  const { tracer, metrics } = instruments;
   const sizes = metrics
     .histogram({
       name: "shoal.batch.size",

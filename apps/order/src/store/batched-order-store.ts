@@ -28,7 +28,7 @@ type Answering = Pick<OrderStore, "findFirst" | "insert" | "refuse">;
  */
 export function batched<S extends AnswerStore>(
   store: S,
-  observe?: (name: string) => BatchObserver,
+  observe?: (name: string) => BatchObserver | undefined,
 ): Omit<S, keyof AnswerStore> & Answering & { close(): Promise<void> } {
   const finder = new Batcher<string, FirstAnswer | undefined>({
     run: async (ids) => {
