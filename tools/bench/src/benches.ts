@@ -7,6 +7,7 @@ import { overloadBench } from "./overload/overload-bench.ts";
 import { poolBench } from "./pool/pool-bench.ts";
 import { resilienceBench } from "./resilience/resilience-bench.ts";
 import { rpcBench } from "./rpc/rpc-bench.ts";
+import { telemetryBench } from "./telemetry/telemetry-bench.ts";
 
 /** Every bench that there is. */
 export const benches: readonly Bench[] = [
@@ -18,4 +19,5 @@ export const benches: readonly Bench[] = [
   overloadBench,
   ordersBench,
   catalogueBench,
+  telemetryBench,
 ];

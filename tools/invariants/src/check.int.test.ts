@@ -199,7 +199,7 @@ const plants: readonly Plant[] = [
   {
     what: "an order that ends twice",
     statements: [
-      "insert into outbox select topic, event_key, 3, payload, at_ms, null from outbox where payload like '%cancelled%'",
+      "insert into outbox (topic, event_key, version, payload, at_ms, seq) select topic, event_key, 3, payload, at_ms, null from outbox where payload like '%cancelled%'",
     ],
     names: ["ended-once", "orders-tell-changes"],
     tells: /is cancelled, and has more than one end event/,
@@ -233,7 +233,9 @@ const plants: readonly Plant[] = [
   },
   {
     what: "an event of no order",
-    statements: ["insert into outbox values ('order', 'lost', 1, '[\"u\",\"placed\"]', 1, null)"],
+    statements: [
+      "insert into outbox (topic, event_key, version, payload, at_ms, seq) values ('order', 'lost', 1, '[\"u\",\"placed\"]', 1, null)",
+    ],
     names: ["orders-tell-changes"],
     tells: /event 1 of order lost: there is no such order/,
   },

@@ -91,7 +91,7 @@ function orderRows(database: Database<unknown>): readonly RawBuilder<unknown>[] 
     sql`insert into order_lines select id, position, sku, quantity, ${sql.lit(price)} from (${lines}) as all_lines
         order by ${inOrder(database)}, position`,
     sql`insert into idempotency_records select id, id, null, ${placedAt} from numbered order by ${inOrder(database)}`,
-    sql`insert into outbox select 'order', id, version, payload, at_ms, row_number() over (order by at_ms, version) from (
+    sql`insert into outbox (topic, event_key, version, payload, at_ms, seq) select 'order', id, version, payload, at_ms, row_number() over (order by at_ms, version) from (
           select id, n, 1 as version, concat('["', id, '","placed"]') as payload, ${placedAt} as at_ms from numbered
           union all
           select id, n, 2, concat('["', id, '","', ${status}, '"]'), ${endedAt} from numbered where n % 10 < 9
@@ -120,7 +120,7 @@ function inventoryRows(database: Database<unknown>): readonly RawBuilder<unknown
     sql`insert into reservation_lines select id, position, sku, quantity, ${sql.lit(price)} from (${lines}) as all_lines
         order by ${inOrder(database)}, position`,
     // Holds are made four at a time, and end one by one.
-    sql`insert into outbox
+    sql`insert into outbox (topic, event_key, version, payload, at_ms, seq)
         select 'stock', told.sku, row_number() over (partition by told.sku order by told.at_ms, is_end, position),
           concat('[', available, ',', held, ',', sold, ']'), told.at_ms,
           row_number() over (order by told.at_ms, is_end, position)
