@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -17,6 +18,8 @@ export interface Home {
   readonly dataDirectory: string;
   /** Where Node keeps what it has compiled, so that the next start is quicker: `compiled/`. */
   readonly compiledDirectory: string;
+  /** What whoever looks into a service sends to its admin port: in the file `admin-token`, which only its owner can read. */
+  readonly adminToken: string;
   /** Where a service's output goes: `logs/<name>.log`. */
   logFile(service: string): string;
   /** Notes which processes run, for a launcher that comes after this one was killed. */
@@ -68,6 +71,7 @@ export async function openHome(path: string, options: HomeOptions): Promise<Home
   return {
     dataDirectory,
     compiledDirectory: join(path, "compiled"),
+    adminToken: readOrMakeToken(join(path, "admin-token")),
     logFile: (service) => join(path, "logs", `${service}.log`),
     record,
     close: () => {
@@ -80,6 +84,16 @@ export async function openHome(path: string, options: HomeOptions): Promise<Home
 /** Where the embedded databases are in the folder at `path`. */
 export function dataDirectoryIn(path: string): string {
   return join(path, "data");
+}
+
+/** The same from start to start. */
+function readOrMakeToken(path: string): string {
+  try {
+    writeFileSync(path, `${randomBytes(16).toString("hex")}\n`, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return readFileSync(path, "utf8").trim();
 }
 
 function takeLock(path: string): DatabaseSync | undefined {

@@ -19,7 +19,13 @@ test("every service and the registry can be had at any ports", () => {
 
 test("a service's database is known without a start, and is the one that it is started on", () => {
   const env = { SHOAL_HOME: "/home", SHOAL_USER_DATABASE_URL: "", SHOAL_ORDER_DATABASE_URL: "mysql://there/orders" };
-  const options = { env, dataDirectory: "/home/data", addresses: new Map(), registryUrl: "local://there:1" };
+  const options = {
+    env,
+    dataDirectory: "/home/data",
+    adminToken: "t",
+    addresses: new Map(),
+    registryUrl: "local://there:1",
+  };
   for (const [name, url] of [
     ["user", "sqlite:/home/data/user.db"],
     ["order", "mysql://there/orders"],

@@ -10,6 +10,8 @@ export interface ServiceEnvironmentOptions {
   readonly dataDirectory: string;
   /** `HOST:PORT` of the services that it calls, by name. */
   readonly addresses: ReadonlyMap<string, string>;
+  /** What opens `/debug/…` of their admin ports. */
+  readonly adminToken: string;
   /** Where they find each other, unless the caller's environment says otherwise. */
   readonly registryUrl: string;
 }
@@ -23,12 +25,13 @@ export function serviceEnvironment(
   number: number,
   options: ServiceEnvironmentOptions,
 ): NodeJS.ProcessEnv {
-  const { env, dataDirectory, addresses, registryUrl } = options;
+  const { env, dataDirectory, adminToken, addresses, registryUrl } = options;
   const prefix = variablePrefix(spec.name);
   const defaults: Record<string, string> = {
     [`${prefix}GRPC_PORT`]: String(spec.grpcPort),
     [`${prefix}DATABASE_URL`]: databaseUrlIn(dataDirectory, spec.name, env),
     [`${prefix}REGISTRY`]: registryUrl,
+    [`${prefix}ADMIN_TOKEN`]: adminToken,
   };
   for (const callee of spec.calls) {
     const address = env[`${prefix}REGISTRY`] === "none" ? addresses.get(callee) : `shoal:///${callee}`;

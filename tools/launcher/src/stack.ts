@@ -186,10 +186,10 @@ export class Stack {
     if (home === undefined || registryUrl === undefined) throw new Error("the stack is not running");
     const began = performance.now();
     const addresses = new Map(this.addresses.map((service) => [service.name, service.grpcAddress]));
-    const { dataDirectory, compiledDirectory } = home;
+    const { dataDirectory, adminToken, compiledDirectory } = home;
     const settings = await atLastingPorts(spec.name, {
       NODE_COMPILE_CACHE: compiledDirectory,
-      ...serviceEnvironment(spec, number, { env, dataDirectory, addresses, registryUrl }),
+      ...serviceEnvironment(spec, number, { env, dataDirectory, adminToken, addresses, registryUrl }),
       ...environment,
     });
     const variable = variablePrefix(spec.name);
