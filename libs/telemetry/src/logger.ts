@@ -19,7 +19,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 const censor = "[redacted]";
 
 /** Names of fields whose values are secrets or somebody's own data, wherever in a line's first two levels they stand. */
-const privateFields = [
+const privateFields = new Set([
   "authorization",
   "cookie",
   "password",
@@ -28,7 +28,7 @@ const privateFields = [
   "email",
   "displayName",
   "paymentReference",
-];
+]);
 
 /** Pino's number for warnings. */
 const warnLevel = 40;
@@ -51,8 +51,7 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     base: { service },
     timestamp: stdTimeFunctions.isoTime,
     serializers: { err: withoutStatement },
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: privateFields.flatMap((name) => [name, `*.${name}`]), censor },
+    formatters: { level: (label: string) => ({ level: label }), log: (fields: Fields) => censored(fields, 2) },
     mixin: () => {
       const context = currentContext();
       const span = trace.getActiveSpan()?.spanContext();
@@ -72,6 +71,28 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     },
   };
   return pino({ ...options, hooks }, lines);
+}
+
+type Fields = Record<string, unknown>;
+
+/**
+ * The same fields, or, where there are private ones among them or those `levels` deep, a copy with these replaced. Pino's own
+ * redaction by `*.name` takes five times as long as all else that it does for a line.
+ */
+function censored(fields: Fields, levels: number): Fields {
+  let copy: Fields | undefined;
+  for (const name in fields) {
+    const value = fields[name];
+    const shown = privateFields.has(name) ? censor : levels > 1 && isPlain(value) ? censored(value, levels - 1) : value;
+    if (shown === value) continue;
+    copy ??= { ...fields };
+    copy[name] = shown;
+  }
+  return copy ?? fields;
+}
+
+function isPlain(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** Database drivers put the whole statement on their errors, with the values in it: other people's data. */
