@@ -9,13 +9,18 @@ import { createCatalogue } from "./domain/catalogue.ts";
 import { createReservations } from "./domain/reservations.ts";
 import { createStockKeeping } from "./domain/stock-keeping.ts";
 import { inventoryHandlers } from "./handlers/inventory-handlers.ts";
+import { countHolds, watchOpenHolds } from "./hold-metrics.ts";
 import { migrations } from "./store/migrations.ts";
+import { countOpenHolds, type OpenHolds } from "./store/open-holds.ts";
 import { createSqlInventoryStore } from "./store/sql-inventory-store.ts";
 import { createStockChanges } from "./store/stock-changes.ts";
 import type { InventoryTables } from "./store/tables.ts";
 
 /** Holds that one run of the sweeper ends; it runs again at once while there are more. */
 const sweepBatch = 100;
+
+/** How often the open holds are counted for whoever looks at the metrics, in milliseconds. */
+const countIntervalMs = 5_000;
 
 /** The inventory service and all its parts. */
 export const inventoryService: ServiceDefinition<InventorySettings> = {
@@ -34,7 +39,9 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
     });
     lifecycle.onStop("outbox", () => outbox.close());
 
-    const parts = { store: createSqlInventoryStore(database, systemClock, outbox.nudge), clock: systemClock };
+    const sqlStore = createSqlInventoryStore(database, systemClock, outbox.nudge);
+    const store = telemetry === undefined ? sqlStore : countHolds(sqlStore, telemetry.metrics);
+    const parts = { store, clock: systemClock };
     const reservations = createReservations(parts);
     const batcher = reserveInBatches(reservations, batchTracing(telemetry, "reserve stock"));
     lifecycle.onStop("reservations", () => batcher.close());
@@ -55,6 +62,25 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
       },
     );
     lifecycle.onStop("sweeper", () => sweeper.stop());
+
+    if (telemetry !== undefined) {
+      let holds: OpenHolds | undefined;
+      watchOpenHolds(telemetry.metrics, () => holds);
+      const counter = repeat(
+        async () => {
+          holds = await countOpenHolds(database.db, Date.now());
+          return false;
+        },
+        {
+          intervalMs: countIntervalMs,
+          onError: (err) => {
+            holds = undefined;
+            log.warn({ err }, "the open holds could not be counted; it is tried again");
+          },
+        },
+      );
+      lifecycle.onStop("counter of holds", () => counter.stop());
+    }
 
     return {
       services: [

@@ -13,6 +13,7 @@ import type { OrderSettings } from "./config.ts";
 import type { Order } from "./domain/order.ts";
 import { createOrders } from "./domain/orders.ts";
 import { orderHandlers } from "./handlers/order-handlers.ts";
+import { countOrders } from "./order-metrics.ts";
 import { batched, unbatched } from "./store/batched-order-store.ts";
 import { migrations } from "./store/migrations.ts";
 import { createOrderChanges } from "./store/order-events.ts";
@@ -53,7 +54,8 @@ export const orderService: ServiceDefinition<OrderSettings> = {
 
     const ports = portsOf(settings, createSqlOrderStore(database, outbox.nudge), users, inventory, telemetry);
     lifecycle.onStop("batches", () => ports.close());
-    const orders = createOrders({ ...ports, clock: systemClock, holdMs: settings.holdMs });
+    const store = telemetry === undefined ? ports.store : countOrders(ports.store, telemetry.metrics);
+    const orders = createOrders({ ...ports, store, clock: systemClock, holdMs: settings.holdMs });
 
     const settler = repeat(
       async (signal) => {

@@ -40,8 +40,8 @@ export class Batch<I, R> {
     for (const { waiter } of this.#items) waiter.reject(error);
   }
 
-  /** Does it, and answers each item. Never rejects; answers whether it succeeded as a whole. */
-  async send(run: BatcherOptions<I, R>["run"], observer?: BatchObserver): Promise<boolean> {
+  /** Does it, at `sentAt` by the items' timers, and answers each item. Never rejects; answers whether it succeeded as a whole. */
+  async send(run: BatcherOptions<I, R>["run"], observer: BatchObserver | undefined, sentAt: number): Promise<boolean> {
     const { signal } = this.#controller;
     const deadline = this.#items.reduce((latest, item) => Math.max(latest, item.deadline), Number.NEGATIVE_INFINITY);
     const priority = this.#items.reduce((most, item) => higherPriority(most, item.priority), this.#first.priority);
@@ -54,6 +54,7 @@ export class Batch<I, R> {
           ? work()
           : observer.run(
               this.#items.map(({ captured }) => captured),
+              sentAt - this.#first.since,
               work,
             ),
       );

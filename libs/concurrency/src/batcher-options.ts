@@ -20,8 +20,11 @@ export interface BatchDone {
 export interface BatchObserver {
   /** What is kept of a caller until its item is sent; called when it submits it, in its context. */
   capture(): unknown;
-  /** Runs `work`, which does a batch, in the batch's context; `callers`: what was kept of each, in the order of the items. */
-  run<T>(callers: readonly unknown[], work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs `work`, which does a batch, in the batch's context; `callers`: what was kept of each, in the order of the items;
+   * `waitedMs`: how long the first of them has waited.
+   */
+  run<T>(callers: readonly unknown[], waitedMs: number, work: () => Promise<T>): Promise<T>;
 }
 
 /** How a {@link Batcher} cuts and sends its batches. */

@@ -135,7 +135,7 @@ export class Batcher<I, R> {
     const batch = new Batch(items);
     this.#inFlight.add(batch);
     const sentAt = timers.now();
-    const succeeded = await batch.send(run, observer);
+    const succeeded = await batch.send(run, observer, sentAt);
     this.#inFlight.delete(batch);
     this.#tell(items, sentAt, !succeeded);
     if (this.#queue.size > 0) this.#pumpSoon();

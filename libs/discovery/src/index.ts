@@ -32,6 +32,7 @@ export {
 } from "./drivers/local/local-registry-server.ts";
 export { createStaticRegistry } from "./drivers/static/static-registry.ts";
 export type { ProblemListener } from "./errors.ts";
+export { type BalancerState, balancerStateOption, type EndpointState } from "./grpc/balancer-state.ts";
 export { type BalancedCall, type CallGuard, setCallTraits } from "./grpc/call-traits.ts";
 export { type ClientBalancing, clientBalancing, defaultClientBalancing } from "./grpc/client-balancing.ts";
 export { ejectionListenerOption, loadBalancingConfig, registerLoadBalancer } from "./grpc/load-balancer.ts";

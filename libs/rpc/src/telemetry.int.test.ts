@@ -6,6 +6,7 @@ import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerPro
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { AppError, currentContext } from "@shoal/kernel";
 import { Metrics } from "@shoal/telemetry";
+import { until } from "@shoal/testkit";
 import { createClient } from "./client/client.ts";
 import { clientTelemetry } from "./client/client-telemetry.ts";
 import { eventually, startTested } from "./hardening/tested-server.ts";
@@ -139,4 +140,49 @@ test("how calls ended is told by their spans and counted by method and code, ret
       ["SERVER", "UNAVAILABLE", "AWAY"],
     ],
   );
+});
+
+test("a client's breakers, budget and connections are told as they are, until it is disposed of", async (t) => {
+  const { instruments, figures } = observe(t);
+  let away = false;
+  const answer = async () => {
+    if (away) throw unavailable;
+    return {};
+  };
+  const servers = await Promise.all([1, 2].map(() => startTested(t, { echo: answer, echoAgain: answer })));
+  const breaker = { kind: "circuit", options: { minCalls: 4, openMs: 60_000 } } as const;
+  const client = createClient(EchoService, {
+    address: `ipv4:${servers.map(({ port }) => `127.0.0.1:${port}`).join()}`,
+    balancing: "round_robin",
+    policies: { "/shoal.echo.v1.EchoService/Echo": { breaker } },
+    telemetry: clientTelemetry(instruments),
+  });
+  const breakersOf = async (method: string) =>
+    (await figures("shoal.rpc.client.breakers")).filter(([labels]) => (labels as string[])[0] === method);
+  const endpoints = (ready: number) => [
+    [["ready"], ready],
+    [["connecting"], 0],
+    [["ejected"], 0],
+  ];
+  assert.deepEqual(await figures("shoal.rpc.client.endpoints"), endpoints(0));
+  await client.echo({});
+  await until("it is connected", async () => (await figures("shoal.rpc.client.connections"))[0]?.[1] === 2);
+  await Promise.all([client.echo({}), client.echo({})]);
+  assert.deepEqual(await figures("shoal.rpc.client.endpoints"), endpoints(2));
+  assert.deepEqual(await breakersOf("Echo"), [
+    [["Echo", "closed"], 2],
+    [["Echo", "half-open"], 0],
+    [["Echo", "open"], 0],
+  ]);
+  away = true;
+  await until("both breakers are open", async () => {
+    await assert.rejects(client.echo({}));
+    return (await breakersOf("Echo"))[2]?.[1] === 2;
+  });
+  assert.deepEqual(await figures("shoal.rpc.client.waiting_calls"), [[[], 0]]);
+  const [[, tokens] = []] = await figures("shoal.rpc.client.retry_budget.tokens");
+  assert.equal(tokens, 100);
+  client[Symbol.dispose]();
+  for (const gauge of ["breakers", "endpoints", "connections", "waiting_calls", "retry_budget.tokens"])
+    assert.deepEqual(await figures(`shoal.rpc.client.${gauge}`), [], gauge);
 });

@@ -14,6 +14,7 @@ import {
   createEventCounter,
   type Instruments,
   type Logger,
+  type Metrics,
   startTelemetry,
   type Telemetry,
   watchProcess,
@@ -23,7 +24,9 @@ import { Announcement, announcementOf } from "./announcement.ts";
 import { createCallLog } from "./call-log.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { PoliciesFile } from "./policies-file.ts";
+import { countAnswers } from "./registry-metrics.ts";
 import { createResilienceLog } from "./resilience-log.ts";
+import { watchService } from "./service-gauges.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 
 /** What a service gets to build itself from. */
@@ -87,7 +90,7 @@ export async function startService<S extends ServiceSettings>(
     const telemetry = settings.telemetry ? await openTelemetry(definition.name, settings, log, lifecycle) : undefined;
     if (telemetry !== undefined) admin.setMetrics(() => telemetry.expose());
     const { zone } = settings;
-    const registry = openSettingsRegistry(settings, log, lifecycle);
+    const registry = openSettingsRegistry(settings, log, lifecycle, telemetry?.metrics);
     const policies = openPolicies(definition.name, settings, log, lifecycle);
     const { onClientEvent, onShedding, onRefused } = createResilienceLog(
       log,
@@ -112,6 +115,7 @@ export async function startService<S extends ServiceSettings>(
       errorDomain: `shoal.${definition.name}`,
       onCallEnd: createCallLog(log, settings.accessLog),
     });
+    if (telemetry !== undefined) watchService(telemetry.metrics, server, shedder);
     let announcement: Announcement | undefined;
     lifecycle.onStop("gRPC server", async () => {
       const { forced } = await server.drain(settings.drainTimeoutMs, async () => await announcement?.end());
@@ -160,11 +164,16 @@ async function openTelemetry(
 }
 
 /** What the settings name; it is closed after everything that leans on it. */
-function openSettingsRegistry(settings: ServiceSettings, log: Logger, lifecycle: Lifecycle): Registry | undefined {
+function openSettingsRegistry(
+  settings: ServiceSettings,
+  log: Logger,
+  lifecycle: Lifecycle,
+  metrics: Metrics | undefined,
+): Registry | undefined {
   if (settings.registry === "none") return undefined;
   const registry = openRegistry(settings.registry, { onProblem: (err) => log.warn({ err }, "registry") });
   lifecycle.onStop("registry", () => registry.close());
-  return registry;
+  return metrics === undefined ? registry : countAnswers(registry, metrics);
 }
 
 /** What the settings, and the file that they name, set otherwise than the contracts. */

@@ -1,12 +1,13 @@
 import { context, type Link, ROOT_CONTEXT, type Span, trace } from "@opentelemetry/api";
+import { secondsBoundaries } from "./metrics/metrics.ts";
 import type { Instruments } from "./telemetry.ts";
 
 /** How a batcher is seen, which gathers what several callers ask for: what `BatcherOptions` takes as `around`. */
 export interface BatchTracing {
   /** What is kept of a caller: its span. */
   capture(): Span | undefined;
-  /** Runs a batch of those callers. */
-  run<T>(callers: readonly (Span | undefined)[], work: () => Promise<T>): Promise<T>;
+  /** Runs a batch of those callers, the first of whom has waited so long. */
+  run<T>(callers: readonly (Span | undefined)[], waitedMs: number, work: () => Promise<T>): Promise<T>;
 }
 
 /** Callers that one batch tells of, as OpenTelemetry's SDK keeps so many links of a span. */
@@ -30,10 +31,19 @@ export function batchTracing(instruments: Instruments | undefined, name: string)
       boundaries: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024],
     })
     .with({ "shoal.batch.name": name });
+  const waits = metrics
+    .histogram({
+      name: "shoal.batch.wait_time",
+      unit: "s",
+      description: "For how long the first item of a batch had waited when the batch was begun.",
+      boundaries: secondsBoundaries,
+    })
+    .with({ "shoal.batch.name": name });
   return {
     capture: () => trace.getActiveSpan(),
-    run: async (callers, work) => {
+    run: async (callers, waitedMs, work) => {
       sizes.record(callers.length);
+      waits.record(waitedMs / 1_000);
       const sampled = callers.filter((caller) => caller?.isRecording()) as Span[];
       const [first, ...others] = sampled;
       const parent = first === undefined ? undefinedParent(callers) : trace.setSpan(ROOT_CONTEXT, first);

@@ -100,3 +100,62 @@ test("who watches orders is linked with where they were placed", async (t) => {
   assert.ok(processed.some(({ links }) => links.some(({ traceId }) => traceId === confirmed.traceId)));
   assert.ok(processed.every(({ kind, parentSpanId }) => kinds[kind] === "consumer" && parentSpanId === watched.spanId));
 });
+
+/** The values of one metric at a service's admin port, by their labels; its sums only, where it is a histogram. */
+async function valuesOf(adminAddress: string, metric: string): Promise<ReadonlyMap<string, number>> {
+  const text = await (await fetch(`http://${adminAddress}/metrics`)).text();
+  const lines = text.split("\n").filter((line) => line.startsWith(`${metric}{`) || line.startsWith(`${metric} `));
+  return new Map(
+    lines.map((line) => {
+      const [, labels = "", value] = /^[^ {]+(?:\{(.*)\})? (\S+)/.exec(line) ?? [];
+      return [labels.replace(/(?:,?otel_scope_name="[^"]*"|rpc_system_name="grpc",?)/g, ""), Number(value)];
+    }),
+  );
+}
+
+test("an order is counted by every service that has a part in it, and so is what becomes of it", async (t) => {
+  const { launched, clients } = await startStack(t, await newPlace(t));
+  const { user } = await clients.user.createUser({ email: "ada@example.com", displayName: "Ada" });
+  const price = { minorUnits: 450n, currency: "EUR" };
+  await clients.inventory.createProduct({ sku: "TEA", name: "Tea", price, initialQuantity: 3 });
+  const place = (idempotencyKey: string, quantity: number) =>
+    clients.order.createOrder({ userId: user?.id ?? "", idempotencyKey, lines: [{ sku: "TEA", quantity }] });
+  const { order: sold } = await place("sold", 1);
+  const { order: given } = await place("given-back", 1);
+  await place("kept", 1);
+  await assert.rejects(place("too-many", 1), { reason: "INSUFFICIENT_STOCK" });
+  await clients.order.confirmOrder({ orderId: sold?.id ?? "", paymentReference: "p" });
+  await clients.order.cancelOrder({ orderId: given?.id ?? "" });
+
+  const at = (service: string) => launched.service(service).adminAddress;
+  const ordersOf = async (metric: string) => Object.fromEntries(await valuesOf(at("order"), metric));
+  const stockOf = async (metric: string) => Object.fromEntries(await valuesOf(at("inventory"), metric));
+  assert.deepEqual(await ordersOf("shoal_orders_total"), {
+    'outcome="placed"': 3,
+    'outcome="refused",reason="INSUFFICIENT_STOCK"': 1,
+    'outcome="confirmed"': 1,
+    'outcome="cancelled"': 1,
+  });
+  assert.deepEqual(await stockOf("shoal_inventory_holds_total"), {
+    'outcome="held"': 3,
+    'outcome="confirmed"': 1,
+    'outcome="released"': 1,
+  });
+  await until("the open hold is counted", async () => {
+    const holds = await stockOf("shoal_inventory_open_holds");
+    return holds['overdue="false"'] === 1 && holds['overdue="true"'] === 0;
+  });
+  const served = await ordersOf("rpc_server_call_duration_seconds_count");
+  assert.equal(served[`rpc_method="${createOrder}",rpc_status_code="OK"`], 3);
+  assert.equal((await ordersOf("shoal_batch_size_count"))['shoal_batch_name="hold stock"'], 4);
+  assert.equal((await ordersOf("shoal_batch_wait_time_seconds_count"))['shoal_batch_name="hold stock"'], 4);
+  assert.equal((await ordersOf("shoal_discovery_instances"))['shoal_discovery_service="inventory"'], 1);
+  const target = 'grpc_target="shoal:///inventory"';
+  assert.equal((await ordersOf("shoal_rpc_client_endpoints"))[`${target},state="ready"`], 1);
+  const reserve = 'rpc_method="shoal.inventory.v1.InventoryService/BatchReserveStock"';
+  assert.equal((await ordersOf("shoal_rpc_client_breakers"))[`${target},${reserve},state="closed"`], 1);
+  assert.ok(((await ordersOf("shoal_shedder_limit"))[""] ?? 0) > 0);
+  assert.ok(((await ordersOf("shoal_rpc_server_connections"))[""] ?? 0) > 0);
+  // The relay publishes them after the orders were answered.
+  await until("the events are published", async () => (await ordersOf("shoal_outbox_published_total"))[""] === 5);
+});

@@ -148,6 +148,7 @@ export class Ejection {
     standing.ejections += 1;
     standing.exile = { probeAt: now + lasts, successes: 0, probe: undefined, probedAt: 0 };
     if (isNew) this.#out.push(member);
+    member.endpoint.isEjected = true;
     this.#schedule();
     this.#onEvent({ type: "ejected", endpoint: member.endpoint });
   }
@@ -155,6 +156,7 @@ export class Ejection {
   #restore(member: Member, now: number): void {
     const standing = this.#standingOf(member);
     standing.exile = undefined;
+    member.endpoint.isEjected = false;
     standing.restoredAt = now;
     standing.streak = 0;
     standing.window.clear();

@@ -28,6 +28,8 @@ export class Endpoint implements EndpointInit {
   weight: number;
   /** The calls that it has not ended, streaming ones among them. Counted by the balancer, read by all. */
   inFlight = 0;
+  /** Whether it gets no calls but probes. Set by the balancer, read by all. */
+  isEjected = false;
   /** Whether a further call would find room now. May be set; by default there always is some. Must be quick. */
   hasRoom: () => boolean = always;
 

@@ -67,6 +67,11 @@ export class ConnectedEndpoint extends Endpoint {
     return this.#pool.stats.open > 0;
   }
 
+  /** How many connections there are. */
+  get connections(): number {
+    return this.#pool.stats.open;
+  }
+
   /** How many more calls the connections would take that may still be made, as far as those that there are tell. */
   get roomToCome(): number {
     const { open, capacity } = this.#pool.stats;

@@ -6,6 +6,7 @@ import type { CallTraits, Endpoint, EndpointInit } from "../balancing/endpoint.t
 import type { PendingCall } from "../balancing/pending-call.ts";
 import { subset } from "../balancing/subset.ts";
 import type { Instance } from "../registry.ts";
+import { type BalancerState, balancerStateOption } from "./balancer-state.ts";
 import { type BalancedCall, type CallGuard, callTraitsOf } from "./call-traits.ts";
 import type { ClientBalancing } from "./client-balancing.ts";
 import { ConnectedEndpoint } from "./connected-endpoint.ts";
@@ -72,7 +73,7 @@ class Config implements experimental.TypedLoadBalancingConfig {
  * Instances that stay keep their connections and their history; calls on those that go finish. States: those of a
  * channel, READY as long as any instance is.
  */
-class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
+class LoadBalancer implements experimental.LoadBalancer, experimental.Picker, BalancerState {
   readonly #helper: experimental.ChannelControlHelper;
   /** Those that the resolver has named, by what makes them what they are. */
   #endpoints = new Map<string, ConnectedEndpoint>();
@@ -95,6 +96,14 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     this.#helper = helper;
   }
 
+  get endpoints(): Iterable<ConnectedEndpoint> {
+    return this.#endpoints.values();
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   getTypeName(): string {
     return name;
   }
@@ -108,7 +117,10 @@ class LoadBalancer implements experimental.LoadBalancer, experimental.Picker {
     if (!(config instanceof Config)) return false;
     const { options } = config;
     this.#options = options;
-    this.#balancer ??= new Balancer(options, now, Math.random, channelOptions[ejectionListenerOption]);
+    if (this.#balancer === undefined) {
+      this.#balancer = new Balancer(options, now, Math.random, channelOptions[ejectionListenerOption]);
+      channelOptions[balancerStateOption]?.(this);
+    }
     if (found.ok) {
       this.#connectTo(found.value, channelOptions, options);
       if (found.value.length === 0) this.#fail(note || "there are no instances");

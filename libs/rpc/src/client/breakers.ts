@@ -8,6 +8,7 @@ import {
   breakerRefusal,
   CircuitBreaker,
   type CircuitEvent,
+  type CircuitState,
   type Outcome,
 } from "@shoal/resilience";
 import type { BreakerPolicy } from "../policy.ts";
@@ -77,6 +78,12 @@ export class MethodBreakers {
     return guards[priority];
   }
 
+  /** The states of those circuit breakers that there are for some instances, by the method's policy as it is now. */
+  statesOf(policy: BreakerPolicy | undefined, endpoints: Iterable<Endpoint>): CircuitState["kind"][] {
+    const guard = policy && this.#guards.get(policy)?.default;
+    return guard === undefined ? [] : [...endpoints].flatMap((endpoint) => guard.stateOf(endpoint) ?? []);
+  }
+
   #guardsOf(policy: BreakerPolicy): Readonly<Record<Priority, PolicyGuard>> {
     const guard = () => new PolicyGuard(policy, this.#path, this.#onEvent);
     if (policy.kind === "throttle") return { critical: guard(), default: guard(), sheddable: guard() };
@@ -105,6 +112,12 @@ export class PolicyGuard implements CallGuard {
 
   closedForMs(endpoint: Endpoint): number {
     return this.#breakers.get(endpoint)?.retryAfterMs ?? 0;
+  }
+
+  /** The state of its circuit breaker for an instance, if there is one. */
+  stateOf(endpoint: Endpoint): CircuitState["kind"] | undefined {
+    const breaker = this.#breakers.get(endpoint);
+    return breaker instanceof CircuitBreaker ? breaker.state.kind : undefined;
   }
 
   admit(endpoint: Endpoint): BreakerPermit | undefined {

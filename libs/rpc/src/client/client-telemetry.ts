@@ -8,6 +8,7 @@ import type { Middleware } from "../middleware.ts";
 import { writeTraceparent } from "../wire-context.ts";
 import { AttemptMetrics, type AttemptObserver } from "./attempt-metrics.ts";
 import type { ClientContext } from "./client-call.ts";
+import { type ClientState, watchClient } from "./client-gauges.ts";
 
 /** How the calls of clients are seen; see {@link clientTelemetry}. */
 export interface ClientTelemetry {
@@ -15,6 +16,8 @@ export interface ClientTelemetry {
   layer(target: string): Middleware<ClientContext>;
   /** What is told of the attempts of a client of `target`. */
   attempts(target: string): AttemptObserver;
+  /** Has the state of a client of `target` read whenever somebody looks, until what it answers is called. */
+  watch(target: string, state: ClientState): () => void;
 }
 
 /**
@@ -58,6 +61,7 @@ export function clientTelemetry({ metrics, tracer }: Instruments): ClientTelemet
       };
     },
     attempts: (target) => attempts.of(target),
+    watch: (target, state) => watchClient(metrics, target, state),
   };
 }
 

@@ -10,7 +10,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { Channel, type ChannelOptions, compressionAlgorithms, credentials, status } from "@grpc/grpc-js";
-import { Endpoint, type Registry } from "@shoal/discovery";
+import { type BalancerState, balancerStateOption, Endpoint, type Registry } from "@shoal/discovery";
 import { requireInteger } from "@shoal/kernel";
 import {
   Bulkhead,
@@ -183,6 +183,7 @@ export function createClient<S extends DescService>(
     requireBreakers(changed);
   });
   onFailure.defer(close);
+  let balancer: BalancerState | undefined;
   const secure = all.tls === undefined ? credentials.createInsecure() : clientCredentials(all.tls);
   const channel = new Channel(all.address, new ConnectTimeoutCredentials(secure, all.connectTimeoutMs), {
     // It says nothing of attempts, which the client makes itself: grpc-js repeats only what no server has seen.
@@ -197,6 +198,9 @@ export function createClient<S extends DescService>(
     "grpc.keepalive_time_ms": all.keepaliveMs,
     "grpc.keepalive_timeout_ms": all.keepaliveTimeoutMs,
     "grpc.enable_channelz": 0,
+    [balancerStateOption]: (state: BalancerState) => {
+      balancer = state;
+    },
     ...balancing.channelOptions,
     ...all.channelOptions,
   });
@@ -221,11 +225,27 @@ export function createClient<S extends DescService>(
   const methods = service.methods.map((method) => {
     const path = pathOf(method);
     const policy = policies.get(path) ?? { current: defaultMethodPolicy };
-    const breakers = new MethodBreakers(path, onResilienceEvent);
-    return [method.localName, caller(method, policy, breakers, run, canCompress, balancing)];
+    return { method, path, policy, breakers: new MethodBreakers(path, onResilienceEvent) };
   });
+  const endWatch = all.telemetry?.watch(all.address, {
+    budget,
+    get balancer() {
+      return balancer;
+    },
+    breakers: () => {
+      const endpoints = balancing.isBalanced ? [...(balancer?.endpoints ?? [])] : [core.target];
+      return methods
+        .filter(({ policy }) => policy.current.breaker !== undefined)
+        .map(({ path, policy, breakers }) => ({ path, kinds: breakers.statesOf(policy.current.breaker, endpoints) }));
+    },
+  });
+  onFailure.defer(() => endWatch?.());
+  const calls = methods.map(({ method, policy, breakers }) => [
+    method.localName,
+    caller(method, policy, breakers, run, canCompress, balancing),
+  ]);
   const held = onFailure.move();
-  const client = { ...Object.fromEntries(methods), [Symbol.dispose]: () => held.dispose() };
+  const client = { ...Object.fromEntries(calls), [Symbol.dispose]: () => held.dispose() };
   return client as unknown as Client<S>;
 }
 

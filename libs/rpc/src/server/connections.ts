@@ -14,6 +14,11 @@ export class Connections {
   readonly #shakingHands = new Set<Socket>();
   #closing = false;
 
+  /** How many there are. */
+  get count(): number {
+    return this.#sockets.size;
+  }
+
   /** Watches the connections of a listener that does not listen yet; it never will once they are closing. */
   add(listener: Http2Server | Http2SecureServer): void {
     if (this.#closing) listener.once("listening", () => listener.close());

@@ -57,6 +57,8 @@ export const defaultServerOptions = Object.freeze({
 
 /** A gRPC server with health (grpc.health.v1) and reflection (v1, v1alpha) beside its services. */
 export interface RpcServer {
+  /** How many connections there are. */
+  readonly connections: number;
   /**
    * Listens and reports SERVING; answers the port, 0 for a Unix socket. May be called for several addresses. Rejects with
    * the system's error (its `code` is `EADDRINUSE` or alike) when it cannot, for certificates that are no good, and once
@@ -190,6 +192,9 @@ export function createServer(options: ServerOptions): RpcServer {
 
   onFailure.move();
   return {
+    get connections() {
+      return connections.count;
+    },
     listen: async (address) => {
       const bound = drained === undefined ? listen(server, address) : Promise.reject(listenedTooLate());
       listens.add(bound);

@@ -93,15 +93,15 @@ export class Metrics implements MetricProducer {
 
   /**
    * What is read when somebody looks: `read` tells all values then. It must not throw. Asked for again under the same name,
-   * all that were given are read; of values with the same labels, the sum is told.
+   * all that were given are read; of values with the same labels, the sum is told. Answers what ends the reading.
    */
-  gauge(options: InstrumentOptions, read: (observe: Observe) => void): void {
-    this.#observed("gauge", options, { dataPointType: DataPointType.GAUGE }, read);
+  gauge(options: InstrumentOptions, read: (observe: Observe) => void): () => void {
+    return this.#observed("gauge", options, { dataPointType: DataPointType.GAUGE }, read);
   }
 
   /** As {@link gauge}, for what only grows and is counted elsewhere. */
-  observedCounter(options: InstrumentOptions, read: (observe: Observe) => void): void {
-    this.#observed("observed counter", options, { dataPointType: DataPointType.SUM, isMonotonic: true }, read);
+  observedCounter(options: InstrumentOptions, read: (observe: Observe) => void): () => void {
+    return this.#observed("observed counter", options, { dataPointType: DataPointType.SUM, isMonotonic: true }, read);
   }
 
   /** What OpenTelemetry's readers ask for. */
@@ -136,9 +136,9 @@ export class Metrics implements MetricProducer {
     options: InstrumentOptions,
     type: Pick<GaugeMetricData, "dataPointType"> | Pick<SumMetricData, "dataPointType" | "isMonotonic">,
     read: (observe: Observe) => void,
-  ): void {
+  ): () => void {
     const reads = this.#instrument(kind, options, () => {
-      const all: ((observe: Observe) => void)[] = [];
+      const all = new Set<(observe: Observe) => void>();
       return {
         instrument: all,
         collect: (times) => {
@@ -148,7 +148,8 @@ export class Metrics implements MetricProducer {
         },
       };
     });
-    reads.push(read);
+    reads.add(read);
+    return () => reads.delete(read);
   }
 
   #instrument<I>(kind: string, { name }: InstrumentOptions, make: () => { instrument: I; collect: Collect }): I {
