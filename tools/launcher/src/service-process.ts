@@ -33,6 +33,9 @@ const maxLastWords = 12;
 /** What a crash prints that says nothing of the service: frames inside Node, empty lines, Node's version. */
 const noise = /^\s*at .*\bnode:internal\/|^\s*$|^Node\.js v/;
 
+/** Lines of a log that nobody is told of. There may be thousands a second: they are not parsed. */
+const quiet = /^\{"level":"(?:info|debug|trace)"/;
+
 /**
  * A service as a process of its own: in its own process group, so that a terminal's Ctrl-C does not reach it, and with
  * an IPC channel, whose end tells it to stop when its launcher is gone, however it went.
@@ -64,6 +67,7 @@ export class ServiceProcess {
     const lastWords: string[] = [];
     let explained = false;
     const tail = new LogTail(logFile, (text) => {
+      if (quiet.test(text)) return;
       const line = parseLogLine(text);
       if (line === undefined && !noise.test(text)) lastWords.push(text);
       if (line?.level === "warn" || line?.level === "error" || line?.level === "fatal") onWarning(line);
