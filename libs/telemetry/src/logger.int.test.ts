@@ -72,3 +72,26 @@ test("lines come out of a process that ends in whatever way it can, warnings at 
   assert.deepEqual(await run("throw new Error('x');"), ["first"]);
   assert.deepEqual(await run("log.warn('second'); process.kill(process.pid, 'SIGKILL');"), ["first", "second"]);
 });
+
+test("a terminal gets lines for people, with what they say first, private fields hidden there too", async () => {
+  const logger = JSON.stringify(new URL("./logger.ts", import.meta.url).href);
+  const script = `
+    import { createLogger } from ${logger};
+    const log = createLogger("order", "info");
+    log.info({ orderId: "o1", email: "ada@example.com" }, "order placed");
+    log.warn({ err: new Error("the reason") }, "look here");`;
+  const node = [process.execPath, "--input-type=module-typescript", "--eval", script]
+    .map((arg) => `'${arg}'`)
+    .join(" ");
+  // A program that gives another one a terminal.
+  const { stdout } = await promisify(execFile)("script", ["-qec", node, "/dev/null"], {
+    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
+  });
+  const [first = "", second = "", ...stack] = stdout.split("\r\n");
+  assert.match(
+    first,
+    /^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: order: order placed \{"orderId":"o1","email":"\[redacted\]"\}$/,
+  );
+  assert.match(second, /^\[.*\] WARN: order: look here/);
+  assert.match(stack.join("\n"), /the reason[\s\S]*at /);
+});

@@ -8,6 +8,7 @@ import {
   stdSerializers,
   stdTimeFunctions,
 } from "pino";
+import { terminalLines } from "./terminal-lines.ts";
 
 /** A structured logger: `log.info({ orderId }, "order placed")`. */
 export type Logger = PinoLogger;
@@ -38,12 +39,13 @@ const bufferBytes = 8_192;
 const bufferMs = 100;
 
 /**
- * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by
- * name, service, and, while a call is served, its request id and, if it is traced, its trace's and span's ids. Errors under the key `err` keep stack and cause, and lose
- * the statement that a database driver puts on them. Passwords, tokens, e-mail addresses and other fields that are nobody's
- * business are written as `[redacted]`. Warnings and worse are written at once, with all before them; what is less within
- * 100 ms, for a write costs more than a line. No line is lost when the process exits; one that is killed (SIGKILL) may lose
- * those of its last 100 ms. Nobody needs to close it.
+ * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by name,
+ * service, and, while a call is served, its request id and, if it is traced, its trace's and span's ids. Errors under the
+ * key `err` keep stack and cause, and lose the statement that a database driver puts on them. Passwords, tokens, e-mail
+ * addresses and other fields that are nobody's business are written as `[redacted]`. Warnings and worse are written at once,
+ * with all before them; what is less within 100 ms, for a write costs more than a line. A terminal gets each at once, as
+ * people read it. No line is lost when the process exits; one that is killed (SIGKILL) may lose those of its last 100 ms.
+ * Nobody needs to close it.
  */
 export function createLogger(service: string, level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
@@ -61,7 +63,8 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
       };
     },
   };
-  if (destination !== undefined) return pino(options, destination);
+  const direct = destination ?? (process.stdout.isTTY ? terminalLines() : undefined);
+  if (direct !== undefined) return pino(options, direct);
   const lines = pino.destination({ dest: 1, sync: true, minLength: bufferBytes, periodicFlush: bufferMs });
   process.on("exit", () => lines.flushSync());
   const hooks = {
