@@ -44,6 +44,7 @@ test("each call is a line with its method, code, duration, caller, time left and
     requestId: "r-1",
     trace_id: traceId,
     span_id: "00f067aa0ba902b7",
+    trace_flags: "01",
     msg: "call",
   });
   assert.ok(Number(deadlineLeftMs) > 59_000);

@@ -28,7 +28,11 @@ export function createCallLog(
       peer: context.peer.address,
       ...(Number.isFinite(deadline) && { deadlineLeftMs: deadline - Date.now() }),
       requestId: context.requestId,
-      ...(traceparent !== undefined && { trace_id: traceparent.slice(3, 35), span_id: traceparent.slice(36, 52) }),
+      ...(traceparent !== undefined && {
+        trace_id: traceparent.slice(3, 35),
+        span_id: traceparent.slice(36, 52),
+        trace_flags: traceparent.slice(53, 55),
+      }),
     };
     const isFault = code === "INTERNAL";
     if (isFault || outages.has(code)) {

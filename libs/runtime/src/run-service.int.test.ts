@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { startOtlpReceiver } from "@shoal/testkit";
 import type { ReadyMessage } from "./run-service.ts";
 
 /** A service that does what its environment tells it to. */
@@ -100,4 +101,43 @@ test("an error that nobody caught ends the process with code 1 and is logged", a
   const { code, output } = await exit();
   assert.equal(code, 1);
   assert.match(output, /"level":"fatal".*a bug/);
+});
+
+test("whatever ends a process, its last lines are sent to the collector", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  // Nothing is sent before the end.
+  const environment = { ...collector.environment, OTEL_BLRP_SCHEDULE_DELAY: "60000" };
+  const sent = () => collector.logs.map(({ severityText, body }) => `${severityText}: ${body}`);
+  assert.equal((await start(t, { ...environment, TEST_FAIL: "build" }).exit()).code, 1);
+  const failed = ["fatal: the disk is full"];
+  assert.deepEqual(sent(), failed);
+
+  const buggy = start(t, { ...environment, TEST_FAIL: "later" });
+  await buggy.ready();
+  buggy.child.kill("SIGUSR2");
+  assert.equal((await buggy.exit()).code, 1);
+  const died = ["info: ready", "fatal: an error that nobody caught"];
+  assert.deepEqual(sent(), [...failed, ...died]);
+
+  const stopped = start(t, environment);
+  await stopped.ready();
+  stopped.child.kill("SIGTERM");
+  assert.equal((await stopped.exit()).code, 0);
+  assert.deepEqual(sent(), [...failed, ...died, "info: ready", "info: stopping", "info: stopped"]);
+});
+
+test("a collector that hangs holds up no end for long", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  collector.behave("hang");
+  const { child, ready, exit } = start(t, { ...collector.environment, TEST_FAIL: "later" });
+  await ready();
+  child.kill("SIGUSR2");
+  const askedAt = performance.now();
+  const { code, output } = await exit();
+  assert.equal(code, 1);
+  assert.match(output, /"level":"fatal".*a bug/);
+  // An exporter would wait ten seconds for an answer.
+  assert.ok(performance.now() - askedAt < 8_000);
+  assert.ok(collector.requests > 0);
+  assert.equal(collector.answered, 0);
 });

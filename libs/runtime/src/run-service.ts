@@ -1,5 +1,5 @@
 import { readSettings, type Setting, SettingsError } from "@shoal/config";
-import { createLogger, type Logger } from "@shoal/telemetry";
+import { createLogger, startTelemetry, type Telemetry } from "@shoal/telemetry";
 import { armCrash } from "./crash-at.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { type ServiceDefinition, startService } from "./start-service.ts";
@@ -16,9 +16,10 @@ export interface ReadyMessage {
 const endTimeoutMs = 5_000;
 
 /**
- * Is the process of a service: reads its settings from the environment, starts it, and stops it on SIGTERM, SIGINT,
- * or when the parent that holds its IPC channel is gone. Exit code 0 after an orderly stop; 1 with a message that
- * says what to do when it cannot start, or with the error when something fails that nobody caught.
+ * Is the process of a service: reads its settings from the environment, starts it and its telemetry, and stops it on SIGTERM,
+ * SIGINT, or when the parent that holds its IPC channel is gone. Exit code 0 after an orderly stop; 1 with a message that
+ * says what to do when it cannot start, or with the error when something fails that nobody caught. However it ends, what it
+ * has logged last is sent where logs are sent; it waits two seconds for that at most.
  */
 export async function runService<S extends ServiceSettings>(
   definition: ServiceDefinition<S>,
@@ -33,34 +34,43 @@ export async function runService<S extends ServiceSettings>(
     createLogger(name, "info").fatal(`settings that cannot be used:\n${error.message}`);
     process.exit(1);
   }
-  const log = createLogger(name, settings.logLevel);
-  if (settings.crashAt !== undefined) armCrash(settings.crashAt, name, log);
-  process.on("uncaughtException", (error) => die(log, error, "an error that nobody caught"));
+  const { logLevel, version, crashAt, host, drainTimeoutMs } = settings;
+  const log = createLogger(name, logLevel);
+  let telemetry: Telemetry | undefined;
+  const end = async (code: number): Promise<never> => {
+    await telemetry?.shutdown();
+    process.exit(code);
+  };
+  const die = (error: unknown, message = error instanceof Error ? error.message : String(error)): Promise<never> => {
+    log.fatal({ err: error }, message);
+    return end(1);
+  };
+  if (crashAt !== undefined) armCrash(crashAt, name, log);
+  process.on("uncaughtException", (error) => void die(error, "an error that nobody caught"));
 
   const stopAsked = Promise.withResolvers<string>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopAsked.resolve(signal));
   process.once("disconnect", () => stopAsked.resolve("the parent is gone"));
 
-  const starting = startService(definition, settings, log).catch((error) => die(log, error));
-  const service = await Promise.race([starting, stopAsked.promise]);
+  const start = async () => {
+    if (settings.telemetry) telemetry = await startTelemetry({ service: name, version, log });
+    return await startService(definition, settings, log, telemetry);
+  };
+  const service = await Promise.race([start().catch((error) => die(error)), stopAsked.promise]);
   if (typeof service === "string") {
     // Nothing has been served yet. What was begun ends with the process, a wait for the migrations' lock included.
     log.info({ because: service }, "stopped before it was ready");
-    process.exit(0);
+    return await end(0);
   }
   const { grpcPort, adminPort } = service;
-  log.info({ host: settings.host, grpcPort, adminPort }, "ready");
+  log.info({ host, grpcPort, adminPort }, "ready");
   // A parent that died meanwhile has closed the channel, and the service is about to stop.
   if (process.connected) process.send?.({ type: "ready", service: name, grpcPort, adminPort } satisfies ReadyMessage);
 
   log.info({ because: await stopAsked.promise }, "stopping");
-  setTimeout(() => die(log, new Error("it took too long to stop")), settings.drainTimeoutMs + endTimeoutMs).unref();
+  const late = setTimeout(() => void die(new Error("it took too long to stop")), drainTimeoutMs + endTimeoutMs).unref();
   await service.stop();
+  clearTimeout(late);
   log.info("stopped");
-  process.exit(0);
-}
-
-function die(log: Logger, error: unknown, message = error instanceof Error ? error.message : String(error)): never {
-  log.fatal({ err: error }, message);
-  process.exit(1);
+  await end(0);
 }

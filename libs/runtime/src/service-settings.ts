@@ -79,7 +79,7 @@ export function serviceSettings(
       env: `${prefix}TELEMETRY`,
       schema: onOrOff("on"),
       about:
-        "Whether calls, statements and the process are counted, and traced where OTEL_* variables say so: on or off.",
+        "Whether calls, statements and the process are counted, and traced, and the log sent, where OTEL_* say so: on or off.",
     },
     accessLog: {
       env: `${prefix}ACCESS_LOG`,

@@ -15,7 +15,6 @@ import {
   type Instruments,
   type Logger,
   type Metrics,
-  startTelemetry,
   type Telemetry,
   watchProcess,
 } from "@shoal/telemetry";
@@ -38,8 +37,8 @@ export interface ServiceParts<S> {
   /** What its clients of other services are made with, besides their addresses. */
   readonly clientOptions: Pick<ClientOptions, "registry" | "zone" | "policies" | "onResilienceEvent" | "telemetry">;
   /**
-   * What its databases, batches and other parts are seen by, and where it counts what only it knows of. `undefined` where the
-   * settings switch that off.
+   * What its databases, batches and other parts are seen by, and where it counts what only it knows of. `undefined` where
+   * nothing is.
    */
   readonly telemetry: Instruments | undefined;
 }
@@ -69,11 +68,15 @@ export interface RunningService {
 /**
  * Starts a service within this process: admin endpoint, then what `build` opens, then the gRPC server, then ready.
  * When a step fails, what was begun is ended and the step's error is passed on. The caller stops it.
+ *
+ * It is seen by `telemetry`, whatever the settings say of that, and not at all without. That stays the caller's, who ends it
+ * when there is nothing more to log.
  */
 export async function startService<S extends ServiceSettings>(
   definition: ServiceDefinition<S>,
   settings: S,
   log: Logger,
+  telemetry?: Telemetry,
 ): Promise<RunningService> {
   const lifecycle = new Lifecycle((part, error) => log.error({ err: error, part }, "a part failed to end"));
   requireRegistry(definition.name, settings);
@@ -87,8 +90,11 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
-    const telemetry = settings.telemetry ? await openTelemetry(definition.name, settings, log, lifecycle) : undefined;
-    if (telemetry !== undefined) admin.setMetrics(() => telemetry.expose());
+    if (telemetry !== undefined) {
+      admin.setMetrics(() => telemetry.expose());
+      const watch = watchProcess(telemetry.metrics);
+      lifecycle.onStop("process watch", () => watch[Symbol.dispose]());
+    }
     const { zone } = settings;
     const registry = openSettingsRegistry(settings, log, lifecycle, telemetry?.metrics);
     const policies = openPolicies(definition.name, settings, log, lifecycle);
@@ -147,20 +153,6 @@ function requireRegistry(service: string, settings: ServiceSettings): void {
   throw new Error(
     `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT`,
   );
-}
-
-/** Sees what comes after it, and ends after it. */
-async function openTelemetry(
-  service: string,
-  { version }: ServiceSettings,
-  log: Logger,
-  lifecycle: Lifecycle,
-): Promise<Telemetry> {
-  const telemetry = await startTelemetry({ service, version, log });
-  lifecycle.onStop("telemetry", () => telemetry.shutdown());
-  const watch = watchProcess(telemetry.metrics);
-  lifecycle.onStop("process watch", () => watch[Symbol.dispose]());
-  return telemetry;
 }
 
 /** What the settings name; it is closed after everything that leans on it. */

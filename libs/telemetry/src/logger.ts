@@ -1,4 +1,4 @@
-import { isSpanContextValid, trace } from "@opentelemetry/api";
+import { isSpanContextValid, logs, type SpanContext, trace } from "@opentelemetry/api";
 import { currentContext } from "@shoal/kernel";
 import {
   type DestinationStream,
@@ -8,7 +8,9 @@ import {
   stdSerializers,
   stdTimeFunctions,
 } from "pino";
+import { logRecordOf } from "./log-record.ts";
 import { terminalLines } from "./terminal-lines.ts";
+import { formatTraceFlags } from "./traceparent.ts";
 
 /** A structured logger: `log.info({ orderId }, "order placed")`. */
 export type Logger = PinoLogger;
@@ -40,12 +42,15 @@ const bufferMs = 100;
 
 /**
  * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by name,
- * service, and, while a call is served, its request id and, if it is traced, its trace's and span's ids. Errors under the
- * key `err` keep stack and cause, and lose the statement that a database driver puts on them. Passwords, tokens, e-mail
- * addresses and other fields that are nobody's business are written as `[redacted]`. Warnings and worse are written at once,
- * with all before them; what is less within 100 ms, for a write costs more than a line. A terminal gets each at once, as
- * people read it. No line is lost when the process exits; one that is killed (SIGKILL) may lose those of its last 100 ms.
- * Nobody needs to close it.
+ * service, and, while a call is served, its request id and, if it is traced, its trace's and span's ids and its trace's flags.
+ * Errors under the key `err` keep stack and cause, and lose the statement that a database driver puts on them. Passwords,
+ * tokens, e-mail addresses and other fields that are nobody's business are written as `[redacted]`. Warnings and worse are
+ * written at once, with all before them; what is less within 100 ms, for a write costs more than a line. A terminal gets each
+ * at once, as people read it. No line is lost when the process exits; one that is killed (SIGKILL) may lose those of its last
+ * 100 ms. Nobody needs to close it.
+ *
+ * Each line that is written while logs are exported (`startTelemetry`) is a record of OpenTelemetry's too, with just what the
+ * line has ({@link logRecordOf}).
  */
 export function createLogger(service: string, level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
@@ -59,15 +64,22 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
       const span = trace.getActiveSpan()?.spanContext();
       return {
         ...(context !== undefined && { requestId: context.requestId }),
-        ...(span !== undefined && isSpanContextValid(span) && { trace_id: span.traceId, span_id: span.spanId }),
+        ...(span !== undefined && isSpanContextValid(span) && traceFields(span)),
       };
     },
   };
+  // Hands over to what telemetry sets up later, and to nothing before.
+  const records = logs.getLogger("shoal");
+  const streamWrite = (line: string) => {
+    if (records.enabled()) records.emit(logRecordOf(line));
+    return line;
+  };
   const direct = destination ?? (process.stdout.isTTY ? terminalLines() : undefined);
-  if (direct !== undefined) return pino(options, direct);
+  if (direct !== undefined) return pino({ ...options, hooks: { streamWrite } }, direct);
   const lines = pino.destination({ dest: 1, sync: true, minLength: bufferBytes, periodicFlush: bufferMs });
   process.on("exit", () => lines.flushSync());
   const hooks = {
+    streamWrite,
     logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn, written: number) {
       method.apply(this, args);
       if (written >= warnLevel) lines.flushSync();
@@ -77,6 +89,11 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
 }
 
 type Fields = Record<string, unknown>;
+
+/** As OpenTelemetry names them in logs that are not OTLP. */
+function traceFields(span: SpanContext): Fields {
+  return { trace_id: span.traceId, span_id: span.spanId, trace_flags: formatTraceFlags(span) };
+}
 
 /**
  * The same fields, or, where there are private ones among them or those `levels` deep, a copy with these replaced. Pino's own

@@ -7,6 +7,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { context, metrics as metricsApi, trace } from "@opentelemetry/api";
 import { type OtlpReceiver, startOtlpReceiver, until } from "@shoal/testkit";
+import { createLogger } from "./logger.ts";
 import { startTelemetry } from "./telemetry.ts";
 
 /** Telemetry that sends as `environment` says. It is shut down with the test. */
@@ -51,6 +52,82 @@ test("with an endpoint, traces and metrics are sent there, what is left at the e
   assert.ok(collector.metrics.has("shoal.own"));
 });
 
+/** A logger that writes nowhere, but keeps its lines. */
+function startLogger() {
+  const lines: Record<string, unknown>[] = [];
+  return { lines, log: createLogger("fixture", "info", { write: (line) => void lines.push(JSON.parse(line)) }) };
+}
+
+test("lines of the log are sent too, as they were written, with their place in the trace", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  const { log, lines } = startLogger();
+  const before = Date.now();
+  log.info("before telemetry");
+  const { telemetry } = await start(t, collector.environment);
+  const span = telemetry.tracer.startSpan("call");
+  context.with(trace.setSpan(context.active(), span), () =>
+    log.child({ part: "store" }).warn({ userId: "u-1", email: "ada@example.com", size: { bytes: 7 } }, "odd"),
+  );
+  log.debug("below the level");
+  log.info("outside of any span");
+  span.end();
+  await telemetry.shutdown();
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    ["before telemetry", "odd", "outside of any span"],
+  );
+  const [odd, outside, ...others] = collector.logs;
+  assert.deepEqual(others, []);
+  assert.ok(odd !== undefined && outside !== undefined);
+  const { timeMs, resource, ...rest } = odd;
+  assert.deepEqual(rest, {
+    service: "fixture",
+    severityNumber: 13,
+    severityText: "warn",
+    body: "odd",
+    attributes: { part: "store", userId: "u-1", email: "[redacted]", size: { bytes: 7 } },
+    traceId: span.spanContext().traceId,
+    spanId: span.spanContext().spanId,
+    sampled: true,
+  });
+  assert.ok(timeMs >= before && timeMs <= Date.now());
+  assert.deepEqual([outside.body, outside.traceId, outside.spanId], ["outside of any span", "", ""]);
+  // Who has sent it is told in the same way.
+  assert.deepEqual(resource, collector.spans[0]?.resource);
+  assert.equal(resource["service.version"], "1.2.3");
+  assert.ok(resource["service.instance.id"]);
+});
+
+test("lines that were written right before the end are sent, and those of the next start as well", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  // Nothing is sent before the end.
+  const environment = { ...collector.environment, OTEL_BLRP_SCHEDULE_DELAY: "60000" };
+  for (const word of ["first", "second"]) {
+    const { telemetry } = await start(t, environment);
+    startLogger().log.fatal(word);
+    await Promise.all([telemetry.shutdown(), telemetry.shutdown()]);
+  }
+  assert.deepEqual(
+    collector.logs.map(({ body, severityText }) => [body, severityText]),
+    [
+      ["first", "fatal"],
+      ["second", "fatal"],
+    ],
+  );
+});
+
+test("lines are not sent where logs are switched off, and go nowhere once telemetry has ended", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  const { telemetry } = await start(t, { ...collector.environment, OTEL_LOGS_EXPORTER: "none" });
+  const { log, lines } = startLogger();
+  log.info("on");
+  telemetry.tracer.startSpan("call").end();
+  await telemetry.shutdown();
+  log.info("after");
+  assert.equal(collector.spans.length, 1);
+  assert.deepEqual([collector.logs.length, lines.length], [0, 2]);
+});
+
 test("a signal that is switched off is not sent", async (t) => {
   const collector = await startOtlpReceiver(t);
   const { telemetry } = await start(t, { ...collector.environment, OTEL_TRACES_EXPORTER: "none" });
@@ -84,7 +161,8 @@ const troubles: readonly [string, (t: TestContext) => Promise<Record<string, str
     async () => ({ OTEL_EXPORTER_OTLP_ENDPOINT: await nobody(), OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" }),
   ],
   ["hangs", (t) => behaving(t, "hang")],
-  ["refuses", (t) => behaving(t, "refuse")],
+  ["refuses for now", (t) => behaving(t, "refuse")],
+  ["refuses for good", (t) => behaving(t, "fail")],
 ];
 
 async function behaving(t: TestContext, how: Parameters<OtlpReceiver["behave"]>[0]) {
@@ -94,12 +172,16 @@ async function behaving(t: TestContext, how: Parameters<OtlpReceiver["behave"]>[
 }
 
 for (const [trouble, environmentOf] of troubles)
-  test(`where the collector ${trouble}, spans are dropped instead of kept, and the end is not held up`, async (t) => {
+  test(`where the collector ${trouble}, spans and lines are dropped instead of kept, and the end is not held up`, async (t) => {
     const { telemetry, problems } = await start(t, { ...(await environmentOf(t)), OTEL_BSP_SCHEDULE_DELAY: "10" });
+    const log = createLogger("fixture", "info", { write: () => {} });
     const make = (count: number) => {
-      for (let n = 0; n < count; n += 1) telemetry.tracer.startSpan("call", { attributes: { n } }).end();
+      for (let n = 0; n < count; n += 1) {
+        telemetry.tracer.startSpan("call", { attributes: { n } }).end();
+        log.info({ n }, "call");
+      }
     };
-    // What is kept is bounded by the SDK's queue, and that is full by then.
+    // What is kept is bounded by the SDK's queues, and those are full by then.
     make(20_000);
     await sleep(50);
     const before = heapInUse();
@@ -107,7 +189,7 @@ for (const [trouble, environmentOf] of troubles)
       make(20_000);
       await sleep(5);
     }
-    // 80,000 spans that were kept would take more than a hundred megabytes.
+    // 80,000 spans and lines that were kept would take more than a hundred megabytes.
     await until("memory is as it was", () => heapInUse() < before + 16 * 1024 ** 2);
     await until("it is told", () => problems.length > 0 || trouble === "hangs");
     assert.ok(problems.length <= 1, "once a minute");

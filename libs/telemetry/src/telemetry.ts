@@ -3,6 +3,7 @@ import {
   context as contextApi,
   DiagLogLevel,
   diag,
+  logs as logsApi,
   metrics as metricsApi,
   type Tracer,
   trace as traceApi,
@@ -39,13 +40,13 @@ export interface TelemetryOptions {
 export interface Telemetry extends Instruments {
   /** All metrics as text, in the format that Prometheus scrapes (`prometheusContentType`). */
   expose(): Promise<string>;
-  /** Sends what has not been sent, for two seconds at most, and ends. Never rejects. */
+  /** Sends what has not been sent, for two seconds at most, and ends. Never rejects; called again it waits for the same end. */
   shutdown(): Promise<void>;
 }
 
 /**
  * Begins to gather metrics, for {@link Telemetry.expose}, and as OpenTelemetry's environment variables say sends them, traces
- * and logs. Where those name no exporter and no endpoint nothing is sent, no trace is begun, and OpenTelemetry's SDK for Node
+ * and the lines of every logger of this process (`createLogger`), also of those made before. Where those name no exporter and no endpoint nothing is sent, no trace is begun, and OpenTelemetry's SDK for Node
  * is not even loaded: it takes a third of a second. OpenTelemetry's global API is set up too, for code that uses it.
  * The caller shuts it down.
  */
@@ -54,14 +55,19 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const metrics = new Metrics();
   const reader = new PrometheusReader([metrics]);
   const end = isExported() ? await startSdk(options, metrics, reader) : startMetrics(options, reader);
+  const shutdown = async () => {
+    // A collector that is away, or hangs, keeps no service from stopping.
+    await Promise.race([end().catch(() => {}), sleep(shutdownTimeoutMs, undefined, { ref: false })]);
+    for (const api of [traceApi, metricsApi, logsApi, contextApi, diag]) api.disable();
+  };
+  let ending: Promise<void> | undefined;
   return {
     metrics,
     tracer: traceApi.getTracer("shoal"),
     expose: () => reader.expose(),
-    shutdown: async () => {
-      // A collector that is away, or hangs, keeps no service from stopping.
-      await Promise.race([end().catch(() => {}), sleep(shutdownTimeoutMs, undefined, { ref: false })]);
-      for (const api of [traceApi, metricsApi, contextApi, diag]) api.disable();
+    shutdown: () => {
+      ending ??= shutdown();
+      return ending;
     },
   };
 }

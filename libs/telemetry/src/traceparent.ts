@@ -3,7 +3,12 @@ import { isSpanContextValid, type SpanContext, TraceFlags } from "@opentelemetry
 /** A place in a trace as W3C Trace Context writes it; `undefined` for none. */
 export function formatTraceparent(span: SpanContext): string | undefined {
   if (!isSpanContextValid(span)) return undefined;
-  return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, "0")}`;
+  return `00-${span.traceId}-${span.spanId}-${formatTraceFlags(span)}`;
+}
+
+/** Its flags as W3C Trace Context writes them: `01` where the trace is sampled. */
+export function formatTraceFlags({ traceFlags }: SpanContext): string {
+  return traceFlags.toString(16).padStart(2, "0");
 }
 
 /** The place in a trace that a well-formed `traceparent` names, in another process. */

@@ -13,7 +13,13 @@ export { type EtcdServer, needsEtcd, startEtcd } from "./etcd-servers.ts";
 export { defaultFaultProxyOptions, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
 export type { Fault, FaultRule, GrpcCode } from "./fault-rules.ts";
 export { lastingPort } from "./lasting-port.ts";
-export { type OtlpBehaviour, type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "./otlp-receiver.ts";
+export {
+  type OtlpBehaviour,
+  type OtlpReceiver,
+  type ReceivedLog,
+  type ReceivedSpan,
+  startOtlpReceiver,
+} from "./otlp-receiver.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";

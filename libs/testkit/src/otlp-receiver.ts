@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** A value of an attribute as OTLP writes it in JSON: one of these, integers as text. */
 interface OtlpValue {
@@ -11,6 +12,7 @@ interface OtlpValue {
   readonly doubleValue?: number;
   readonly boolValue?: boolean;
   readonly arrayValue?: { readonly values?: readonly OtlpValue[] };
+  readonly kvlistValue?: { readonly values?: readonly OtlpAttribute[] };
 }
 
 interface OtlpAttribute {
@@ -21,10 +23,16 @@ interface OtlpAttribute {
 /** Facts by name. */
 export type ReceivedAttributes = Readonly<Record<string, unknown>>;
 
-/** A span that was received. */
-export interface ReceivedSpan {
+/** What was received, and from whom. */
+interface Received {
   /** The service that has sent it. */
   readonly service: string;
+  /** What is told of who has sent it: its name, version, instance, process and so on. */
+  readonly resource: ReceivedAttributes;
+}
+
+/** A span that was received. */
+export interface ReceivedSpan extends Received {
   readonly name: string;
   readonly traceId: string;
   readonly spanId: string;
@@ -41,8 +49,24 @@ export interface ReceivedSpan {
   readonly endMs: number;
 }
 
-/** What an {@link OtlpReceiver} does with what it gets. */
-export type OtlpBehaviour = "take" | "refuse" | "hang";
+/** A log record that was received. */
+export interface ReceivedLog extends Received {
+  /** From 1, the least, to 24. */
+  readonly severityNumber: number;
+  readonly severityText: string;
+  readonly body: unknown;
+  readonly attributes: ReceivedAttributes;
+  /** Empty where it was written outside of a trace, as is `spanId`. */
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Whether its trace is sampled. */
+  readonly sampled: boolean;
+  /** When it was written. */
+  readonly timeMs: number;
+}
+
+/** What an {@link OtlpReceiver} does with what it gets: takes it; refuses it for now (503) or for good (500); never answers. */
+export type OtlpBehaviour = "take" | "refuse" | "fail" | "hang";
 
 /** Takes what OpenTelemetry's exporters send. */
 export interface OtlpReceiver {
@@ -52,39 +76,43 @@ export interface OtlpReceiver {
   readonly spans: readonly ReceivedSpan[];
   /** The names of all metrics so far, with the services that have sent them. */
   readonly metrics: ReadonlyMap<string, ReadonlySet<string>>;
-  /** The bodies of all log records so far. */
-  readonly logs: readonly { readonly service: string; readonly body: unknown; readonly traceId: string }[];
+  /** All log records so far. */
+  readonly logs: readonly ReceivedLog[];
   /** How many requests have come. */
   readonly requests: number;
-  /** What is done with requests from now on. */
-  behave(how: OtlpBehaviour): void;
+  /** How many of them have been answered, in whatever way. */
+  readonly answered: number;
+  /** What is done with requests from now on, and how long after they have come, in milliseconds. Default: at once. */
+  behave(how: OtlpBehaviour, afterMs?: number): void;
 }
 
 /** Starts a receiver of OTLP over HTTP, in JSON, on 127.0.0.1. It ends with the test. */
 export async function startOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
   const spans: ReceivedSpan[] = [];
   const metrics = new Map<string, Set<string>>();
-  const logs: { service: string; body: unknown; traceId: string }[] = [];
+  const logs: ReceivedLog[] = [];
   let requests = 0;
+  let answered = 0;
   let behaviour: OtlpBehaviour = "take";
+  let delayMs = 0;
+  const take = ({ resourceSpans = [], resourceMetrics = [], resourceLogs = [] }: Sent) => {
+    for (const { resource, scopeSpans } of resourceSpans)
+      for (const { spans: sent } of scopeSpans) spans.push(...sent.map((span) => toSpan(senderOf(resource), span)));
+    for (const { resource, scopeMetrics } of resourceMetrics)
+      for (const { metrics: sent } of scopeMetrics)
+        for (const { name } of sent)
+          metrics.set(name, (metrics.get(name) ?? new Set()).add(senderOf(resource).service));
+    for (const { resource, scopeLogs } of resourceLogs)
+      for (const { logRecords } of scopeLogs) logs.push(...logRecords.map((log) => toLog(senderOf(resource), log)));
+  };
   const server = createServer(async (request, response) => {
     requests += 1;
-    if (behaviour === "hang") return;
-    if (behaviour === "refuse") {
-      response.writeHead(503).end();
-      return;
-    }
-    const body = (await json(request)) as Received;
-    for (const { resource, scopeSpans } of body.resourceSpans ?? [])
-      for (const { spans: sent } of scopeSpans) spans.push(...sent.map((span) => toSpan(serviceOf(resource), span)));
-    for (const { resource, scopeMetrics } of body.resourceMetrics ?? [])
-      for (const { metrics: sent } of scopeMetrics)
-        for (const { name } of sent) metrics.set(name, (metrics.get(name) ?? new Set()).add(serviceOf(resource)));
-    for (const { resource, scopeLogs } of body.resourceLogs ?? [])
-      for (const { logRecords } of scopeLogs)
-        for (const record of logRecords)
-          logs.push({ service: serviceOf(resource), body: plain(record.body), traceId: record.traceId ?? "" });
-    response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    const how = behaviour;
+    if (how === "hang") return;
+    if (delayMs > 0) await sleep(delayMs, undefined, { ref: false });
+    if (how === "take") take((await json(request)) as Sent);
+    answered += 1;
+    response.writeHead(statuses[how], { "content-type": "application/json" }).end("{}");
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -107,11 +135,18 @@ export async function startOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
     get requests() {
       return requests;
     },
-    behave: (how) => {
+    get answered() {
+      return answered;
+    },
+    behave: (how, afterMs = 0) => {
       behaviour = how;
+      delayMs = afterMs;
     },
   };
 }
+
+/** What is answered, by HTTP: OTLP's senders come again with what was refused for now. */
+const statuses = { take: 200, refuse: 503, fail: 500 };
 
 interface Resource {
   readonly attributes?: readonly OtlpAttribute[];
@@ -131,7 +166,18 @@ interface SentSpan {
   readonly endTimeUnixNano: string;
 }
 
-interface Received {
+interface SentLog {
+  readonly timeUnixNano: string;
+  readonly severityNumber?: number;
+  readonly severityText?: string;
+  readonly body?: OtlpValue;
+  readonly attributes?: readonly OtlpAttribute[];
+  readonly flags?: number;
+  readonly traceId?: string;
+  readonly spanId?: string;
+}
+
+interface Sent {
   readonly resourceSpans?: readonly {
     readonly resource?: Resource;
     readonly scopeSpans: readonly { readonly spans: readonly SentSpan[] }[];
@@ -142,18 +188,17 @@ interface Received {
   }[];
   readonly resourceLogs?: readonly {
     readonly resource?: Resource;
-    readonly scopeLogs: readonly {
-      readonly logRecords: readonly { readonly body?: OtlpValue; readonly traceId?: string }[];
-    }[];
+    readonly scopeLogs: readonly { readonly logRecords: readonly SentLog[] }[];
   }[];
 }
 
 const statusError = 2;
+const flagSampled = 1;
 
-function toSpan(service: string, span: SentSpan): ReceivedSpan {
+function toSpan(sender: Received, span: SentSpan): ReceivedSpan {
   const { name, traceId, spanId, parentSpanId = "", kind, links = [], events = [] } = span;
   return {
-    service,
+    ...sender,
     name,
     traceId,
     spanId,
@@ -168,8 +213,24 @@ function toSpan(service: string, span: SentSpan): ReceivedSpan {
   };
 }
 
-function serviceOf(resource: Resource | undefined): string {
-  return String(attributesOf(resource?.attributes)["service.name"]);
+function toLog(sender: Received, log: SentLog): ReceivedLog {
+  const { severityNumber = 0, severityText = "", body, flags = 0, traceId = "", spanId = "" } = log;
+  return {
+    ...sender,
+    severityNumber,
+    severityText,
+    body: plain(body),
+    attributes: attributesOf(log.attributes),
+    traceId,
+    spanId,
+    sampled: (flags & flagSampled) !== 0,
+    timeMs: Number(log.timeUnixNano) / 1e6,
+  };
+}
+
+function senderOf(resource: Resource | undefined): Received {
+  const attributes = attributesOf(resource?.attributes);
+  return { service: String(attributes["service.name"]), resource: attributes };
 }
 
 function attributesOf(attributes: readonly OtlpAttribute[] = []): ReceivedAttributes {
@@ -178,7 +239,8 @@ function attributesOf(attributes: readonly OtlpAttribute[] = []): ReceivedAttrib
 
 function plain(value: OtlpValue | undefined): unknown {
   if (value === undefined) return undefined;
-  const { stringValue, intValue, doubleValue, boolValue, arrayValue } = value;
+  const { stringValue, intValue, doubleValue, boolValue, arrayValue, kvlistValue } = value;
   if (intValue !== undefined) return Number(intValue);
+  if (kvlistValue !== undefined) return attributesOf(kvlistValue.values);
   return stringValue ?? doubleValue ?? boolValue ?? arrayValue?.values?.map(plain);
 }

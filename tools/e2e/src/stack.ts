@@ -56,16 +56,20 @@ export async function startStack(
       ...env,
     },
   });
-  const address = (name: string) => ({ address: launched.service(name).grpcAddress });
-  const clients = {
-    user: createClient(UserService, address("user")),
-    inventory: createClient(InventoryService, address("inventory")),
-    order: createClient(OrderService, address("order")),
-  };
+  const clients = clientsAt((name) => launched.service(name).grpcAddress);
   const stop = async () => {
     for (const client of Object.values(clients)) client[Symbol.dispose]();
     await launched.stop();
   };
   t.after(stop);
   return { launched, clients, stop };
+}
+
+/** A client of each service, at the address that it has. The caller disposes of them. */
+export function clientsAt(addressOf: (service: keyof Clients) => string): Clients {
+  return {
+    user: createClient(UserService, { address: addressOf("user") }),
+    inventory: createClient(InventoryService, { address: addressOf("inventory") }),
+    order: createClient(OrderService, { address: addressOf("order") }),
+  };
 }

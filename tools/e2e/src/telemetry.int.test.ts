@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver, until } from "@shoal/testkit";
+import type { Clients } from "./bad-call.ts";
+import { startGateway } from "./gateway.ts";
 import { newPlace, startStack } from "./stack.ts";
 
 const kinds = ["", "internal", "server", "client", "producer", "consumer"];
@@ -14,53 +16,58 @@ function outline(spans: readonly ReceivedSpan[], { spanId, service, kind, name }
 
 const createOrder = "shoal.order.v1.OrderService/CreateOrder";
 
-/** The traces of all orders that were received so far: each the span of its call, and all spans of the same trace. */
+/** The traces of all orders that were received so far: each the span that it began with, and all spans of the same trace. */
 function orderTraces({ spans }: OtlpReceiver) {
-  const roots = spans.filter(({ name }) => name === createOrder);
+  const roots = spans.filter(({ name, parentSpanId }) => name === createOrder && parentSpanId === "");
   return roots.map((root) => ({ root, spans: spans.filter(({ traceId }) => traceId === root.traceId) }));
 }
 
-test("an order is one trace, through the services that it needs and down to each statement", async (t) => {
+test("an order is one trace, from the gateway through the services that it needs and down to each statement", async (t) => {
   const collector = await startOtlpReceiver(t);
-  const { clients, stop } = await startStack(t, await newPlace(t), { env: collector.environment });
+  const { launched, clients, stop } = await startStack(t, await newPlace(t), { env: collector.environment });
+  const gateway = await startGateway(t, launched, collector.environment);
   const { user } = await clients.user.createUser({ email: "ada@example.com", displayName: "Ada" });
   const price = { minorUnits: 450n, currency: "EUR" };
   await clients.inventory.createProduct({ sku: "TEA", name: "Tea", price, initialQuantity: 100 });
-  const order = (idempotencyKey: string) =>
-    clients.order.createOrder({ userId: user?.id ?? "", idempotencyKey, lines: [{ sku: "TEA", quantity: 1 }] });
-  await order("first");
+  const order = (idempotencyKey: string, by: Clients) =>
+    by.order.createOrder({ userId: user?.id ?? "", idempotencyKey, lines: [{ sku: "TEA", quantity: 1 }] });
+  await order("first", gateway.clients);
   await until("the order's span", () => orderTraces(collector).length === 1);
-  await Promise.all(Array.from({ length: 20 }, (_, n) => order(`together-${n}`)));
+  const gatewayMetrics = await gateway.metrics();
+  await Promise.all(Array.from({ length: 20 }, (_, n) => order(`together-${n}`, clients)));
   // What has not been sent is sent then.
+  assert.equal(await gateway.stop(), 0);
   await stop();
 
   const [alone, ...together] = orderTraces(collector);
   assert.ok(alone !== undefined);
   assert.deepEqual(outline(alone.spans, alone.root), [
-    `order server ${createOrder}`,
-    "  order internal look up users",
-    "    order client shoal.user.v1.UserService/BatchGetUsers",
-    "      user server shoal.user.v1.UserService/BatchGetUsers",
-    "        user client SELECT users",
-    "  order internal hold stock",
-    "    order client shoal.inventory.v1.InventoryService/BatchReserveStock",
-    "      inventory server shoal.inventory.v1.InventoryService/BatchReserveStock",
-    "        inventory internal reserve stock",
-    "          inventory client BEGIN",
-    "          inventory client SELECT products",
-    "          inventory client SELECT reservations",
-    "          inventory client INSERT reservations",
-    "          inventory client INSERT reservation_lines",
-    "          inventory client UPDATE products",
-    "          inventory client INSERT outbox",
-    "          inventory client COMMIT",
-    "  order internal keep first answers",
-    "    order client BEGIN",
-    "    order client INSERT idempotency_records",
-    "    order client INSERT orders",
-    "    order client INSERT order_lines",
-    "    order client INSERT outbox",
-    "    order client COMMIT",
+    `gateway server ${createOrder}`,
+    `  gateway client ${createOrder}`,
+    `    order server ${createOrder}`,
+    "      order internal look up users",
+    "        order client shoal.user.v1.UserService/BatchGetUsers",
+    "          user server shoal.user.v1.UserService/BatchGetUsers",
+    "            user client SELECT users",
+    "      order internal hold stock",
+    "        order client shoal.inventory.v1.InventoryService/BatchReserveStock",
+    "          inventory server shoal.inventory.v1.InventoryService/BatchReserveStock",
+    "            inventory internal reserve stock",
+    "              inventory client BEGIN",
+    "              inventory client SELECT products",
+    "              inventory client SELECT reservations",
+    "              inventory client INSERT reservations",
+    "              inventory client INSERT reservation_lines",
+    "              inventory client UPDATE products",
+    "              inventory client INSERT outbox",
+    "              inventory client COMMIT",
+    "      order internal keep first answers",
+    "        order client BEGIN",
+    "        order client INSERT idempotency_records",
+    "        order client INSERT orders",
+    "        order client INSERT order_lines",
+    "        order client INSERT outbox",
+    "        order client COMMIT",
   ]);
   assert.equal(alone.root.attributes["rpc.system.name"], "grpc");
   assert.equal(alone.root.attributes["rpc.status_code"], "OK");
@@ -74,13 +81,30 @@ test("an order is one trace, through the services that it needs and down to each
   }
   assert.ok(together.some(({ root }) => root.links.length > 0));
 
-  for (const metric of ["rpc.server.call.duration", "db.client.operation.duration", "nodejs.eventloop.delay.p99"])
-    assert.deepEqual([...(collector.metrics.get(metric) ?? [])].sort(), ["inventory", "order", "user"]);
+  const all = ["gateway", "inventory", "order", "user"];
+  const sendersOf = (metric: string) => [...(collector.metrics.get(metric) ?? [])].sort();
+  assert.deepEqual(sendersOf("rpc.server.call.duration"), all);
+  assert.deepEqual(sendersOf("nodejs.eventloop.delay.p99"), all);
+  assert.deepEqual(sendersOf("rpc.client.call.duration"), ["gateway", "order"]);
+  assert.deepEqual(sendersOf("db.client.operation.duration"), ["inventory", "order", "user"]);
+  for (const side of ["server", "client"])
+    assert.match(gatewayMetrics, new RegExp(`^rpc_${side}_call_duration_seconds_count{.*"${createOrder}".*} 1$`, "m"));
+
+  // The log of every service tells of the order with the same trace, each where its own span is.
+  const lines = collector.logs.filter(({ body, traceId }) => body === "call" && traceId === alone.root.traceId);
+  assert.deepEqual(lines.map(({ service }) => service).sort(), all);
+  for (const { service, spanId, sampled, resource, severityText, attributes } of lines) {
+    const span: ReceivedSpan | undefined = alone.spans.find((one) => one.spanId === spanId);
+    assert.deepEqual([span?.service, kinds[span?.kind ?? 0], span?.resource], [service, "server", resource]);
+    assert.deepEqual([severityText, attributes["code"], sampled], ["info", "OK", true]);
+  }
 });
 
-test("who watches orders is linked with where they were placed", async (t) => {
+test("who watches orders is linked with where they were placed, through the gateway too", async (t) => {
   const collector = await startOtlpReceiver(t);
-  const { clients, stop } = await startStack(t, await newPlace(t), { env: collector.environment });
+  const { launched, stop } = await startStack(t, await newPlace(t), { env: collector.environment });
+  const gateway = await startGateway(t, launched, collector.environment);
+  const { clients } = gateway;
   const { user } = await clients.user.createUser({ email: "ada@example.com", displayName: "Ada" });
   const userId = user?.id ?? "";
   const price = { minorUnits: 450n, currency: "EUR" };
@@ -92,13 +116,18 @@ test("who watches orders is linked with where they were placed", async (t) => {
   await clients.order.confirmOrder({ orderId: order?.id ?? "", paymentReference: "p" });
   await watch.next();
   await watch.return();
+  assert.equal(await gateway.stop(), 0);
   await stop();
-  const confirmed = collector.spans.find(({ name }) => name === "shoal.order.v1.OrderService/ConfirmOrder");
+  const spanOf = (of: string, method: string) =>
+    collector.spans.find(({ service, name }) => service === of && name === `shoal.order.v1.OrderService/${method}`);
+  const confirmed = spanOf("gateway", "ConfirmOrder");
+  const watched = spanOf("gateway", "WatchOrders");
+  const watching = spanOf("order", "WatchOrders");
+  assert.ok(confirmed !== undefined && watched !== undefined && watching?.traceId === watched.traceId);
   const processed = collector.spans.filter(({ name }) => name === "process order");
-  const watched = collector.spans.find(({ name }) => name === "shoal.order.v1.OrderService/WatchOrders");
-  assert.ok(confirmed !== undefined && watched !== undefined);
   assert.ok(processed.some(({ links }) => links.some(({ traceId }) => traceId === confirmed.traceId)));
-  assert.ok(processed.every(({ kind, parentSpanId }) => kinds[kind] === "consumer" && parentSpanId === watched.spanId));
+  for (const { kind, parentSpanId } of processed)
+    assert.deepEqual([kinds[kind], parentSpanId], ["consumer", watching.spanId]);
 });
 
 /** The values of one metric at a service's admin port, by their labels; its sums only, where it is a histogram. */

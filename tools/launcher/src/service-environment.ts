@@ -78,10 +78,10 @@ export function reachableHost(name: string, env: NodeJS.ProcessEnv): string {
   return host.includes(":") ? `[${host}]` : host;
 }
 
-/** How long a service may take to stop, in milliseconds: its calls at work, its other parts, and some more. */
+/** How long a service may take to stop, in milliseconds: its calls at work, its other parts, its last lines, and some more. */
 export function stopTimeoutMs(name: string, env: NodeJS.ProcessEnv): number {
   const drainTimeoutMs = Number(env[`${variablePrefix(name)}DRAIN_TIMEOUT_MS`] || defaultDrainTimeoutMs);
-  return (Number.isFinite(drainTimeoutMs) ? drainTimeoutMs : defaultDrainTimeoutMs) + 7_000;
+  return (Number.isFinite(drainTimeoutMs) ? drainTimeoutMs : defaultDrainTimeoutMs) + 9_000;
 }
 
 /** That of the services' own settings. */
