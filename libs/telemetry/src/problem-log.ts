@@ -18,9 +18,11 @@ export function createProblemLog(log: ProblemLog, now: () => number = () => perf
       return;
     }
     const why = [problem, ...details].map((each) => (each instanceof Error ? each.message : String(each))).join(" ");
-    log.warn({ problem: why, unlogged }, "telemetry is not sent as it should be");
+    const fields = { problem: why, unlogged };
+    // Before, for the line is sent too, and that may be a problem as well.
     loggedAt = now();
     unlogged = 0;
+    log.warn(fields, "telemetry is not sent as it should be");
   };
   const nothing = () => {};
   return { error: tell, warn: tell, info: nothing, debug: nothing, verbose: nothing };

@@ -52,6 +52,13 @@ test("with an endpoint, traces and metrics are sent there, what is left at the e
   assert.ok(collector.metrics.has("shoal.own"));
 });
 
+test("metrics can be scraped before anything has been sent, and that is no problem to tell of", async (t) => {
+  const collector = await startOtlpReceiver(t);
+  const { telemetry, problems } = await start(t, collector.environment);
+  assert.match(await telemetry.expose(), /^target_info\{.*host_name=".+"/m);
+  assert.deepEqual(problems, []);
+});
+
 /** A logger that writes nowhere, but keeps its lines. */
 function startLogger() {
   const lines: Record<string, unknown>[] = [];

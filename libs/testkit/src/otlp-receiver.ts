@@ -109,8 +109,11 @@ export async function startOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
     requests += 1;
     const how = behaviour;
     if (how === "hang") return;
+    const body = (await json(request).catch(() => undefined)) as Sent | undefined;
     if (delayMs > 0) await sleep(delayMs, undefined, { ref: false });
-    if (how === "take") take((await json(request)) as Sent);
+    // A sender that did not wait has had no answer.
+    if (body === undefined || response.destroyed) return;
+    if (how === "take") take(body);
     answered += 1;
     response.writeHead(statuses[how], { "content-type": "application/json" }).end("{}");
   });

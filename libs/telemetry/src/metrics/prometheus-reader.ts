@@ -16,6 +16,8 @@ export class PrometheusReader extends MetricReader {
   /** Prometheus' text format. Names end in their unit, as OpenTelemetry's rules for Prometheus have it. */
   async expose(): Promise<string> {
     const { resourceMetrics } = await this.collect();
+    // Some of what is known of the host is looked up; OpenTelemetry's SDK tells of a problem when that is read before.
+    await resourceMetrics.resource.waitForAsyncAttributes?.();
     return `${this.#serializer.serialize(withUnits(resourceMetrics)).trimEnd()}\n`;
   }
 

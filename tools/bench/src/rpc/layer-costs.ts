@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { EchoRequestSchema, EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { runWithContext } from "@shoal/kernel";
-import { Metadata, type ServerLayerOptions, serverLayers } from "@shoal/rpc";
+import { Metadata, type ServerLayerOptions, serverLayers, serverTelemetry } from "@shoal/rpc";
 import { compose, type MethodPolicy, policiesOf, ServedCall, type ServerStream } from "@shoal/rpc/internals";
 import type { BenchReport, BenchSettings } from "../bench.ts";
 import { formatFigure, roundFigure } from "../report.ts";
 import { median } from "../statistics.ts";
-import { serverTelemetry } from "./telemetry.ts";
+import { startUnsampledTelemetry } from "./telemetry.ts";
 import { requestOf } from "./workload.ts";
 
 /** Calls that one measurement makes: as many as the seconds that others are measured for say, but no more than are enough. */
@@ -31,9 +31,12 @@ export async function measureLayers({
   seconds,
   signal,
 }: Pick<BenchSettings, "rounds" | "seconds" | "signal">): Promise<readonly LayerCost[]> {
+  await using stack = new AsyncDisposableStack();
+  const telemetry = await startUnsampledTelemetry();
+  stack.defer(() => telemetry.shutdown());
   const options: ServerLayerOptions = {
     errorDomain: "shoal.bench",
-    ...serverTelemetry(),
+    telemetry: serverTelemetry(telemetry),
     maxRunningCalls: 10_000,
     identify: () => undefined,
     admission: (_, next) => next(),
