@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { databaseUrlOf } from "./launch.ts";
 import { anyPorts, serviceEnvironment } from "./service-environment.ts";
-import { services } from "./services.ts";
+import { gateway, services } from "./services.ts";
 
 test("every service and the registry can be had at any ports", () => {
   assert.deepEqual(Object.keys(anyPorts).toSorted(), [
@@ -34,4 +34,22 @@ test("a service's database is known without a start, and is the one that it is s
     assert.equal(databaseUrlOf(name, env), url);
     assert.equal(serviceEnvironment(spec, 1, options)[`SHOAL_${name.toUpperCase()}_DATABASE_URL`], url);
   }
+});
+
+test("a service without state gets no database, and the addresses of those it calls", () => {
+  const env = serviceEnvironment(gateway, 1, {
+    env: {},
+    dataDirectory: "/home/data",
+    adminToken: "t",
+    addresses: new Map(),
+    registryUrl: "local://there:1",
+  });
+  assert.deepEqual(env, {
+    SHOAL_GATEWAY_GRPC_PORT: "50054",
+    SHOAL_GATEWAY_REGISTRY: "local://there:1",
+    SHOAL_GATEWAY_ADMIN_TOKEN: "t",
+    SHOAL_GATEWAY_USER_ADDRESS: "shoal:///user",
+    SHOAL_GATEWAY_INVENTORY_ADDRESS: "shoal:///inventory",
+    SHOAL_GATEWAY_ORDER_ADDRESS: "shoal:///order",
+  });
 });

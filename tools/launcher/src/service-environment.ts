@@ -29,7 +29,7 @@ export function serviceEnvironment(
   const prefix = variablePrefix(spec.name);
   const defaults: Record<string, string> = {
     [`${prefix}GRPC_PORT`]: String(spec.grpcPort),
-    [`${prefix}DATABASE_URL`]: databaseUrlIn(dataDirectory, spec.name, env),
+    ...(!spec.stateless && { [`${prefix}DATABASE_URL`]: databaseUrlIn(dataDirectory, spec.name, env) }),
     [`${prefix}REGISTRY`]: registryUrl,
     [`${prefix}ADMIN_TOKEN`]: adminToken,
   };

@@ -10,6 +10,8 @@ export interface ServiceSpec {
   readonly grpcPort: number;
   /** The services it calls: started before it, stopped after it; it gets their addresses. */
   readonly calls: readonly string[];
+  /** It keeps nothing: it gets no database, and would refuse one. */
+  readonly stateless?: true;
 }
 
 /** The root of the repository. */
@@ -21,6 +23,15 @@ export const services: readonly ServiceSpec[] = [
   { name: "inventory", entry: entryOf("inventory"), grpcPort: 50_052, calls: [] },
   { name: "order", entry: entryOf("order"), grpcPort: 50_053, calls: ["user", "inventory"] },
 ];
+
+/** The one door to them all. It is launched only where it is asked for: `launch({ services: [...services, gateway] })`. */
+export const gateway: ServiceSpec = {
+  name: "gateway",
+  entry: entryOf("gateway"),
+  grpcPort: 50_054,
+  calls: services.map(({ name }) => name),
+  stateless: true,
+};
 
 function entryOf(name: string): string {
   return join(repositoryRoot, "apps", name, "src/main.ts");

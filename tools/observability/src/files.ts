@@ -1,0 +1,18 @@
+import { join } from "node:path";
+import { repositoryRoot } from "@shoal/launcher";
+
+const folder = join(repositoryRoot, "deploy/observability");
+
+/** Where what this package makes and checks is kept. */
+export const files = {
+  compose: join(repositoryRoot, "docker-compose.yml"),
+  collector: join(folder, "collector.yaml"),
+  loki: join(folder, "loki.yaml"),
+  grafana: join(folder, "grafana"),
+  dashboards: join(folder, "dashboards"),
+  prometheus: join(folder, "prometheus/prometheus.yml"),
+  /** Recording rules and alerts. */
+  rules: [join(folder, "prometheus/slo.yml"), join(folder, "prometheus/alerts.yml")],
+  ruleTests: join(folder, "prometheus/alerts.test.yml"),
+  guide: join(repositoryRoot, "docs/observability.md"),
+} as const;
