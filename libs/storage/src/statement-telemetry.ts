@@ -120,7 +120,8 @@ const verbs: Partial<Record<RootOperationNode["kind"], string>> = {
 function operationOf({ query, sql }: CompiledQuery): Operation {
   const verb = verbs[query.kind];
   if (verb !== undefined) return { name: verb, table: tableOf(query) };
-  const [, name = "OTHER", table = ""] = /^\s*(\w+)(?:\s+(?:into|table|index)\s+[`"]?(\w+))?/i.exec(sql) ?? [];
+  const [, name = "OTHER", table = ""] =
+    /^\s*(\w+)(?:\s+(?:into|table|index)\s+(?:if\s+(?:not\s+)?exists\s+)?[`"]?(\w+))?/i.exec(sql) ?? [];
   return { name: name.toUpperCase(), table };
 }
 

@@ -42,6 +42,18 @@ for (const engine of storageEngines) {
     return { database, exporter, traced, points };
   };
 
+  test(`${engine.name}: a statement that is written out is told by its first words`, engine.options, async (t) => {
+    const { database, traced } = await open(t);
+    const spans = await traced(async () => {
+      await sql`create table if not exists plants (name varchar(20) primary key)`.execute(database.db);
+      await sql`drop table if exists plants`.execute(database.db);
+    });
+    assert.deepEqual(
+      spans.map(({ name }) => name),
+      ["CREATE plants", "DROP plants"],
+    );
+  });
+
   test(
     `on ${engine.name} each statement of a traced call has a span that says what it does, without its values`,
     engine.options,

@@ -7,6 +7,8 @@ const signals: readonly Signal[] = ["traces", "metrics", "logs"];
  * Whether OpenTelemetry's environment variables have that signal (or, without one, any) sent: by an exporter that they name
  * (`OTEL_TRACES_EXPORTER`), or by an endpoint (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`). By
  * OpenTelemetry's own rules all would be sent to this machine where nothing is set, and problems be told where nobody listens.
+ * Logs need to be named (`OTEL_LOGS_EXPORTER`, or an endpoint of their own): they are on standard output anyway, from where most
+ * platforms take them, and each line that is sent costs as much as a span.
  */
 export function isExported(signal?: Signal, env: NodeJS.ProcessEnv = process.env): boolean {
   if (signal === undefined) return signals.some((each) => isExported(each, env));
@@ -14,5 +16,6 @@ export function isExported(signal?: Signal, env: NodeJS.ProcessEnv = process.env
   const name = signal.toUpperCase();
   const exporters = env[`OTEL_${name}_EXPORTER`];
   if (exporters) return exporters !== "none";
-  return Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env[`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`]);
+  if (env[`OTEL_EXPORTER_OTLP_${name}_ENDPOINT`]) return true;
+  return signal !== "logs" && Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"]);
 }

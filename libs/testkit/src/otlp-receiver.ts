@@ -128,6 +128,7 @@ export async function startOtlpReceiver(t: TestContext): Promise<OtlpReceiver> {
     environment: {
       OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_LOGS_EXPORTER: "otlp",
       OTEL_BSP_SCHEDULE_DELAY: "50",
       OTEL_METRIC_EXPORT_INTERVAL: "1000",
       OTEL_BLRP_SCHEDULE_DELAY: "50",

@@ -14,7 +14,7 @@ import type { OtlpSinkTasks } from "./otlp-sink-process.ts";
 
 /** What is seen of the services. */
 interface TelemetrySubject {
-  readonly name: "off" | "scraped" | "sampled_1" | "sampled_100";
+  readonly name: "off" | "scraped" | "sampled_1" | "sampled_100" | "logs_sent";
   readonly what: string;
   /** How the services are set, with a collector at `endpoint`. */
   env(endpoint: string): Readonly<Record<string, string>>;
@@ -47,6 +47,11 @@ const subjects: readonly TelemetrySubject[] = [
   { name: "scraped", what: "as by default: metrics, and a line of the log for each call", env: () => ({}) },
   { name: "sampled_1", what: "that, sent to a collector, and one call in 100 traced", env: (url) => sent(url, "0.01") },
   { name: "sampled_100", what: "that, and every call traced", env: (url) => sent(url, "1") },
+  {
+    name: "logs_sent",
+    what: "one call in 100 traced, and each line of the log sent too",
+    env: (url) => ({ ...sent(url, "0.01"), OTEL_LOGS_EXPORTER: "otlp" }),
+  },
 ];
 
 /** Callers at once: those of a service that is busy, and of one that has all it can take. */
