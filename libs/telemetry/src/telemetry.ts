@@ -5,6 +5,7 @@ import {
   diag,
   logs as logsApi,
   metrics as metricsApi,
+  propagation as propagationApi,
   type Tracer,
   trace as traceApi,
 } from "@opentelemetry/api";
@@ -58,7 +59,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const shutdown = async () => {
     // A collector that is away, or hangs, keeps no service from stopping.
     await Promise.race([end().catch(() => {}), sleep(shutdownTimeoutMs, undefined, { ref: false })]);
-    for (const api of [traceApi, metricsApi, logsApi, contextApi, diag]) api.disable();
+    for (const api of [traceApi, metricsApi, logsApi, contextApi, propagationApi, diag]) api.disable();
   };
   let ending: Promise<void> | undefined;
   return {
