@@ -23,16 +23,14 @@ interface TelemetrySubject {
 const forAll = (name: string, value: string) =>
   Object.fromEntries(serviceNames.map((service) => [`SHOAL_${service.toUpperCase()}_${name}`, value]));
 
-/** Everything on, and sent to the collector: so large batches that nothing is dropped for want of room. */
+/** Everything on, and sent to the collector, with so much room that nothing is dropped. */
 const sent = (endpoint: string, ratio: string) => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
   OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
   OTEL_TRACES_SAMPLER_ARG: ratio,
   OTEL_BSP_MAX_QUEUE_SIZE: "65536",
-  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "4096",
   OTEL_BSP_SCHEDULE_DELAY: "1000",
   OTEL_BLRP_MAX_QUEUE_SIZE: "65536",
-  OTEL_BLRP_MAX_EXPORT_BATCH_SIZE: "4096",
   OTEL_METRIC_EXPORT_INTERVAL: "5000",
 });
 
