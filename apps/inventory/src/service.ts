@@ -57,6 +57,7 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
         });
       },
       {
+        name: "expire holds",
         intervalMs: settings.sweepIntervalMs,
         onError: (err) => log.error({ err }, "the sweeper of expired holds failed; it tries again"),
       },
@@ -72,6 +73,7 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
           return false;
         },
         {
+          name: "count holds",
           intervalMs: countIntervalMs,
           onError: (err) => {
             holds = undefined;

@@ -69,6 +69,7 @@ export const orderService: ServiceDefinition<OrderSettings> = {
         return report.found === settleBatch;
       },
       {
+        name: "settle orders",
         intervalMs: settings.settleIntervalMs,
         onError: (err) => log.error({ err }, "the settling of orders failed; it is tried again"),
       },
@@ -78,6 +79,7 @@ export const orderService: ServiceDefinition<OrderSettings> = {
     const forgetter = repeat(
       async () => (await ports.store.forgetAnswers(Date.now() - answersKeptForMs, forgetBatch)) === forgetBatch,
       {
+        name: "forget answers",
         intervalMs: forgetIntervalMs,
         onError: (err) => log.error({ err }, "old answers could not be deleted; it is tried again"),
       },

@@ -1,18 +1,18 @@
-/** A scope's children at work, by when each began, in the time of `performance.now()`. */
+/** Something that has tasks at work, by when each began, in the time of `performance.now()`. */
 export interface AtWork {
   readonly name: string;
   readonly children: ReadonlySet<{ readonly startedAt: number }>;
 }
 
-/** All scopes of this process that have children at work. */
+/** All that may have tasks at work in this process. */
 const scopes = new Set<AtWork>();
 
-/** Notes that a scope has children at work, until {@link isIdle}. */
+/** Has {@link tasksAtWork} tell of a scope's children, those that there are whenever it is asked, until {@link isIdle}. */
 export function isAtWork(scope: AtWork): void {
   scopes.add(scope);
 }
 
-/** Notes that a scope has none any more. */
+/** Ends that. */
 export function isIdle(scope: AtWork): void {
   scopes.delete(scope);
 }
@@ -28,6 +28,7 @@ export interface ScopeReport {
 export function tasksAtWork(): readonly ScopeReport[] {
   const now = performance.now();
   return [...scopes]
+    .filter(({ children }) => children.size > 0)
     .map(({ name, children }) => ({
       scope: name,
       agesMs: [...children].map(({ startedAt }) => Math.round(now - startedAt)).sort((one, other) => other - one),

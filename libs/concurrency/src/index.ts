@@ -1,4 +1,4 @@
-export { type ScopeReport, tasksAtWork } from "./at-work.ts";
+export { type AtWork, isAtWork, isIdle, type ScopeReport, tasksAtWork } from "./at-work.ts";
 export { BatchMismatchError } from "./batch.ts";
 export { Batcher } from "./batcher.ts";
 export {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { tasksAtWork } from "./at-work.ts";
 import { repeat } from "./repeat.ts";
 
 const nothing = () => {};
@@ -22,6 +23,21 @@ test("runs again and again, never twice at a time", async () => {
   );
   await done.promise;
   await repeating.stop();
+});
+
+test("a run is among the tasks at work, under its name, until it is over", async () => {
+  const listed = () => tasksAtWork().filter(({ scope }) => scope === "sweep").length;
+  const during = Promise.withResolvers<number>();
+  const repeating = repeat(
+    async () => {
+      during.resolve(listed());
+      return false;
+    },
+    { intervalMs: 1, onError: nothing, name: "sweep" },
+  );
+  assert.equal(await during.promise, 1);
+  await repeating.stop();
+  assert.equal(listed(), 0);
 });
 
 test("goes on at once while there is more to do", async () => {

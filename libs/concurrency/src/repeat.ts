@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { maxDelayMs, requireInteger } from "@shoal/kernel";
+import { isAtWork, isIdle } from "./at-work.ts";
 
 /** How {@link repeat} runs its work. */
 export interface RepeatOptions {
@@ -7,6 +8,8 @@ export interface RepeatOptions {
   readonly intervalMs: number;
   /** Told of a run that failed; the next run comes all the same. What it throws is ignored. */
   readonly onError: (error: unknown) => void;
+  /** What `tasksAtWork` calls a run. Default: `repeat`. */
+  readonly name?: string;
 }
 
 /** Work that repeats until it is stopped. */
@@ -24,6 +27,9 @@ export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options:
   requireInteger("intervalMs", options.intervalMs, 1, maxDelayMs);
   const controller = new AbortController();
   const { signal } = controller;
+  const runs = new Set<{ readonly startedAt: number }>();
+  const scope = { name: options.name ?? "repeat", children: runs };
+  isAtWork(scope);
   const running = (async () => {
     let more = false;
     while (!signal.aborted) {
@@ -31,14 +37,18 @@ export function repeat(work: (signal: AbortSignal) => Promise<boolean>, options:
       // Work that never waits for anything must not keep the process from everything else.
       else await setImmediate();
       if (signal.aborted) return;
+      const run = { startedAt: performance.now() };
+      runs.add(run);
       try {
         more = await work(signal);
       } catch (error) {
         more = false;
         if (!signal.aborted) tell(options, error);
+      } finally {
+        runs.delete(run);
       }
     }
-  })();
+  })().finally(() => isIdle(scope));
   return {
     stop: () => {
       controller.abort();

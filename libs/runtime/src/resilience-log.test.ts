@@ -53,7 +53,7 @@ test("what changes no state is counted and not logged", () => {
   told.onClientEvent({ type: "hedge", path, attempt: 2 });
   told.onClientEvent({ type: "refused", path, by: "breaker" });
   told.onClientEvent({ type: "fallback", path, state: "used", error: new Error("away") });
-  told.onRefused({ path, priority: "sheddable" });
+  told.onRefused({ path, priority: "sheddable", byHeaders: true });
   assert.deepEqual(lines, []);
   assert.deepEqual(
     counted.map(({ type }) => type),

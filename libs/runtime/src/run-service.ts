@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { readSettings, type Setting, SettingsError } from "@shoal/config";
-import { createLogger, startTelemetry, type Telemetry } from "@shoal/telemetry";
+import { createLogger, startTelemetry, type Telemetry, watchProcess } from "@shoal/telemetry";
 import { armCrash } from "./crash-at.ts";
 import type { ServiceSettings } from "./service-settings.ts";
 import { type ServiceDefinition, startService } from "./start-service.ts";
@@ -12,6 +13,12 @@ export interface ReadyMessage {
   readonly adminPort: number;
 }
 
+/**
+ * For how long a process in which something failed that nobody caught tries to send what it said of that, in milliseconds: so
+ * long it goes on in a state that nobody knows.
+ */
+const crashGraceMs = 250;
+
 /** How long the parts other than calls may take to end, in milliseconds. */
 const endTimeoutMs = 5_000;
 
@@ -19,7 +26,8 @@ const endTimeoutMs = 5_000;
  * Is the process of a service: reads its settings from the environment, starts it and its telemetry, and stops it on SIGTERM,
  * SIGINT, or when the parent that holds its IPC channel is gone. Exit code 0 after an orderly stop; 1 with a message that
  * says what to do when it cannot start, or with the error when something fails that nobody caught. However it ends, what it
- * has logged last is sent where logs are sent; it waits two seconds for that at most.
+ * has logged last is sent where logs are sent; it waits two seconds for that at most, and a
+ * quarter of a second after an error.
  */
 export async function runService<S extends ServiceSettings>(
   definition: ServiceDefinition<S>,
@@ -37,13 +45,18 @@ export async function runService<S extends ServiceSettings>(
   const { logLevel, version, crashAt, host, drainTimeoutMs } = settings;
   const log = createLogger(name, logLevel);
   let telemetry: Telemetry | undefined;
-  const end = async (code: number): Promise<never> => {
-    await telemetry?.shutdown();
+  const end = async (code: number, graceMs = Number.POSITIVE_INFINITY): Promise<never> => {
+    const shutdown = telemetry?.shutdown();
+    await (Number.isFinite(graceMs) ? Promise.race([shutdown, sleep(graceMs)]) : shutdown);
     process.exit(code);
   };
+  let dying: Promise<never> | undefined;
   const die = (error: unknown, message = error instanceof Error ? error.message : String(error)): Promise<never> => {
+    // What fails after that is a consequence.
+    if (dying !== undefined) return dying;
     log.fatal({ err: error }, message);
-    return end(1);
+    dying = end(1, crashGraceMs);
+    return dying;
   };
   if (crashAt !== undefined) armCrash(crashAt, name, log);
   process.on("uncaughtException", (error) => void die(error, "an error that nobody caught"));
@@ -53,7 +66,11 @@ export async function runService<S extends ServiceSettings>(
   process.once("disconnect", () => stopAsked.resolve("the parent is gone"));
 
   const start = async () => {
-    if (settings.telemetry) telemetry = await startTelemetry({ service: name, version, log });
+    if (settings.telemetry) {
+      telemetry = await startTelemetry({ service: name, version, log });
+      // As long as the process lasts, so that its last figures are sent too.
+      watchProcess(telemetry.metrics);
+    }
     return await startService(definition, settings, log, telemetry);
   };
   const service = await Promise.race([start().catch((error) => die(error)), stopAsked.promise]);

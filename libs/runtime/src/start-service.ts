@@ -10,14 +10,7 @@ import {
   type ServerOptions,
   serverTelemetry,
 } from "@shoal/rpc";
-import {
-  createEventCounter,
-  type Instruments,
-  type Logger,
-  type Metrics,
-  type Telemetry,
-  watchProcess,
-} from "@shoal/telemetry";
+import { createEventCounter, type Instruments, type Logger, type Metrics, type Telemetry } from "@shoal/telemetry";
 import { startAdminServer } from "./admin-server.ts";
 import { Announcement, announcementOf } from "./announcement.ts";
 import { createCallLog } from "./call-log.ts";
@@ -90,11 +83,7 @@ export async function startService<S extends ServiceSettings>(
       throw listenError(error, definition.name, "ADMIN_PORT", settings.adminPort);
     });
     lifecycle.onStop("admin server", () => admin.close());
-    if (telemetry !== undefined) {
-      admin.setMetrics(() => telemetry.expose());
-      const watch = watchProcess(telemetry.metrics);
-      lifecycle.onStop("process watch", () => watch[Symbol.dispose]());
-    }
+    if (telemetry !== undefined) admin.setMetrics(() => telemetry.expose());
     const { zone } = settings;
     const registry = openSettingsRegistry(settings, log, lifecycle, telemetry?.metrics);
     const policies = openPolicies(definition.name, settings, log, lifecycle);

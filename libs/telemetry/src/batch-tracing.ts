@@ -2,7 +2,7 @@ import { context, type Link, ROOT_CONTEXT, type Span, trace } from "@opentelemet
 import { secondsBoundaries } from "./metrics/metrics.ts";
 import type { Instruments } from "./telemetry.ts";
 
-/** How a batcher is seen, which gathers what several callers ask for: what `BatcherOptions` takes as `around`. */
+/** How a batcher is seen, which gathers what several callers ask for: what `BatcherOptions` takes as `observer`. */
 export interface BatchTracing {
   /** What is kept of a caller: its span. */
   capture(): Span | undefined;

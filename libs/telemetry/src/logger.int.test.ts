@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { createContext, runWithContext } from "@shoal/kernel";
@@ -95,3 +96,46 @@ test("a terminal gets lines for people, with what they say first, private fields
   assert.match(second, /^\[.*\] WARN: order: look here/);
   assert.match(stack.join("\n"), /the reason[\s\S]*at /);
 });
+
+test("what a database server has said of an error is not written, and nor are private fields of a child", () => {
+  const { lines, destination } = collect();
+  const log = createLogger("user", "info", destination);
+  const said = "Duplicate entry 'ada@example.com' for key 'users.email'";
+  const cause = Object.assign(new Error(said), { code: "ER_DUP_ENTRY", sqlMessage: said });
+  log.child({ email: "ada@example.com", order: "o1" }).error({ err: new Error("it is there", { cause }) }, "it failed");
+  assert.equal(JSON.stringify(lines).includes("ada@example.com"), false);
+  assert.equal(lines[0]?.["order"], "o1");
+  assert.match(JSON.stringify(lines[0]?.["err"]), /it is there: \[redacted\]/);
+});
+
+/** Runs a script that logs, whose output goes where `shell` says, and answers what it says besides, and its exit code. */
+async function logInto(shell: string): Promise<{ readonly code: number | null; readonly said: string }> {
+  const logger = JSON.stringify(new URL("./logger.ts", import.meta.url).href);
+  const script = `
+    const { createLogger } = await import(${logger});
+    const log = createLogger("order", "info");
+    for (let n = 0; n < 3; n += 1) {
+      log.info("before");
+      log.warn("look here");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    log.info("last");
+    console.error("it goes on");
+    process.exit(3);`;
+  const env = { ...process.env, NODE: process.execPath, SCRIPT: script };
+  const child = spawn("bash", ["-c", shell], { env, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (data) => (said += data));
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, said };
+}
+
+for (const [what, shell] of [
+  ["on a disk that is full", '"$NODE" --input-type=module -e "$SCRIPT" > /dev/full'],
+  ["where nobody reads any more", 'set -o pipefail; "$NODE" --input-type=module -e "$SCRIPT" | true'],
+] as const)
+  test(`lines that cannot be written, ${what}, hold up neither the service nor its end`, {
+    timeout: 20_000,
+  }, async () => {
+    assert.deepEqual(await logInto(shell), { code: 3, said: "it goes on\n" });
+  });

@@ -21,7 +21,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 /** What stands in place of a value that is nobody's business. */
 const censor = "[redacted]";
 
-/** Names of fields whose values are secrets or somebody's own data, wherever in a line's first two levels they stand. */
+/** Names of fields, in lower case, whose values are secrets or somebody's own data, in a line's first two levels, not in lists. */
 const privateFields = new Set([
   "authorization",
   "cookie",
@@ -29,8 +29,8 @@ const privateFields = new Set([
   "secret",
   "token",
   "email",
-  "displayName",
-  "paymentReference",
+  "displayname",
+  "paymentreference",
 ]);
 
 /** Pino's number for warnings. */
@@ -39,6 +39,9 @@ const warnLevel = 40;
 /** Lines below a warning are written together: as soon as there are so many bytes of them, or after so many milliseconds. */
 const bufferBytes = 8_192;
 const bufferMs = 100;
+
+/** What is kept of lines that cannot be written at the moment, in bytes; those that come then are lost. */
+const mostBufferedBytes = 1_048_576;
 
 /**
  * A logger that writes one JSON object a line to standard output (or `destination`): time (RFC 3339, UTC), level by name,
@@ -58,7 +61,10 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     base: { service },
     timestamp: stdTimeFunctions.isoTime,
     serializers: { err: withoutStatement },
-    formatters: { level: (label: string) => ({ level: label }), log: (fields: Fields) => censored(fields, 2) },
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (fields: Fields) => censored(fields, 2),
+    },
     mixin: () => {
       const context = currentContext();
       const span = trace.getActiveSpan()?.spanContext();
@@ -75,17 +81,35 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
     return line;
   };
   const direct = destination ?? (process.stdout.isTTY ? terminalLines() : undefined);
-  if (direct !== undefined) return pino({ ...options, hooks: { streamWrite } }, direct);
-  const lines = pino.destination({ dest: 1, sync: true, minLength: bufferBytes, periodicFlush: bufferMs });
-  process.on("exit", () => lines.flushSync());
+  if (direct !== undefined) return censoringChildren(pino({ ...options, hooks: { streamWrite } }, direct));
+  const lines = pino.destination({
+    dest: 1,
+    sync: true,
+    minLength: bufferBytes,
+    periodicFlush: bufferMs,
+    maxLength: mostBufferedBytes,
+  });
+  // Where nobody reads any more, or the disk is full: lines are lost then, and the service goes on.
+  lines.on("error", () => {});
+  process.on("exit", () => lines.flush());
   const hooks = {
     streamWrite,
     logMethod(this: Logger, args: Parameters<LogFn>, method: LogFn, written: number) {
       method.apply(this, args);
-      if (written >= warnLevel) lines.flushSync();
+      // Not flushSync(), which tries for ever what cannot be written.
+      if (written >= warnLevel) lines.flush();
     },
   };
-  return pino({ ...options, hooks }, lines);
+  return censoringChildren(pino({ ...options, hooks }, lines));
+}
+
+/** Pino has no formatter for the fields of children: theirs are looked at here. */
+function censoringChildren(log: Logger): Logger {
+  const { child } = log;
+  log.child = function (this: Logger, fields: Fields, options) {
+    return child.call(this, censored(fields, 2), options) as never;
+  };
+  return log;
 }
 
 type Fields = Record<string, unknown>;
@@ -103,7 +127,11 @@ function censored(fields: Fields, levels: number): Fields {
   let copy: Fields | undefined;
   for (const name in fields) {
     const value = fields[name];
-    const shown = privateFields.has(name) ? censor : levels > 1 && isPlain(value) ? censored(value, levels - 1) : value;
+    const shown = privateFields.has(name.toLowerCase())
+      ? censor
+      : levels > 1 && isPlain(value)
+        ? censored(value, levels - 1)
+        : value;
     if (shown === value) continue;
     copy ??= { ...fields };
     copy[name] = shown;
@@ -115,7 +143,10 @@ function isPlain(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
-/** Database drivers put the whole statement on their errors, with the values in it: other people's data. */
+/**
+ * Database drivers put the whole statement on their errors, with the values in it, and what the server says of it, which quotes
+ * values too: other people's data.
+ */
 function withoutStatement(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const {
@@ -125,5 +156,18 @@ function withoutStatement(error: unknown): unknown {
     raw: _raw,
     ...rest
   } = stdSerializers.err(error) as Record<string, unknown>;
-  return rest;
+  const quoted = quotedBy(error);
+  if (quoted.length === 0) return rest;
+  const hide = (text: unknown) =>
+    typeof text === "string" ? quoted.reduce((left, part) => left.replaceAll(part, censor), text) : text;
+  return { ...rest, message: hide(rest["message"]), stack: hide(rest["stack"]) };
+}
+
+/** What database servers have said, of an error and those that led to it. */
+function quotedBy(error: unknown): readonly string[] {
+  const quoted: string[] = [];
+  for (let cause = error; cause instanceof Error && quoted.length < 10; cause = cause.cause)
+    if ("sqlMessage" in cause && typeof cause.sqlMessage === "string" && cause.sqlMessage !== "")
+      quoted.push(cause.sqlMessage);
+  return quoted;
 }

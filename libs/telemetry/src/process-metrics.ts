@@ -5,6 +5,17 @@ import type { Metrics } from "./metrics/metrics.ts";
 /** How often it is measured how late the event loop is, in milliseconds: each time costs some 50 µs where there is little to do. */
 const resolutionMs = 50;
 
+/** Of what time the event loop's figures are, in milliseconds. */
+const windowMs = 10_000;
+
+/** How the event loop was for a while. */
+interface LoopWindow {
+  /** In seconds. */
+  readonly delays: Readonly<Record<"p50" | "p90" | "p99" | "max", number>>;
+  /** The part of the time that it was at work, 0 to 1. */
+  readonly utilization: number;
+}
+
 /** Collections of garbage by what V8 calls them. */
 const gcTypes = new Map<number, string>([
   [constants.NODE_PERFORMANCE_GC_MINOR, "minor"],
@@ -21,43 +32,46 @@ interface Collection {
 
 /**
  * How the process is: its event loop, garbage collection, memory and processor time, named as OpenTelemetry's conventions name
- * them for Node, V8 and processes. Delays and utilisation are those since somebody last looked. To be disposed of.
+ * them for Node, V8 and processes. Delays and utilisation are those of the last ten seconds. To be disposed of.
  */
 export function watchProcess(metrics: Metrics): Disposable {
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
-  const quantiles = [
-    ["p50", 50],
-    ["p90", 90],
-    ["p99", 99],
-    ["max", 100],
-  ] as const;
-  for (const [name, percentile] of quantiles)
+  let from = performance.eventLoopUtilization();
+  const look = (): LoopWindow => {
+    const now = performance.eventLoopUtilization();
+    // What is measured is the time from one turn to the next.
+    const late = (percentile: number) => Math.max(0, delay.percentile(percentile) / 1e9 - resolutionMs / 1_000);
+    const delays = { p50: late(50), p90: late(90), p99: late(99), max: late(100) };
+    return { delays, utilization: performance.eventLoopUtilization(now, from).utilization };
+  };
+  let last: LoopWindow | undefined;
+  // Not since somebody looked: there may be several who do.
+  const timer = setInterval(() => {
+    last = look();
+    from = performance.eventLoopUtilization();
+    delay.reset();
+  }, windowMs).unref();
+  const current = () => last ?? look();
+  const ends = (["p50", "p90", "p99", "max"] as const).map((name) =>
     metrics.gauge(
       {
         name: `nodejs.eventloop.delay.${name}`,
         unit: "s",
-        description: `How late the event loop was, ${name}, since the last look.`,
+        description: `How late the event loop was, ${name}, in the last ten seconds.`,
       },
-      (observe) => {
-        // What is measured is the time from one turn to the next.
-        observe(Math.max(0, delay.percentile(percentile) / 1e9 - resolutionMs / 1_000));
-        // All are read in this order, one after the other.
-        if (name === "max") delay.reset();
+      (observe) => observe(current().delays[name]),
+    ),
+  );
+  ends.push(
+    metrics.gauge(
+      {
+        name: "nodejs.eventloop.utilization",
+        unit: "1",
+        description: "Which part of the last ten seconds the event loop was at work.",
       },
-    );
-  let looked = performance.eventLoopUtilization();
-  metrics.gauge(
-    {
-      name: "nodejs.eventloop.utilization",
-      unit: "1",
-      description: "Which part of the time since the last look the event loop was at work.",
-    },
-    (observe) => {
-      const now = performance.eventLoopUtilization();
-      observe(performance.eventLoopUtilization(now, looked).utilization);
-      looked = now;
-    },
+      (observe) => observe(current().utilization),
+    ),
   );
 
   const collections = metrics.histogram({
@@ -74,33 +88,40 @@ export function watchProcess(metrics: Metrics): Disposable {
   });
   observer.observe({ entryTypes: ["gc"] });
 
-  metrics.gauge({ name: "v8js.memory.heap.used", unit: "By", description: "The heap in use, by space." }, (observe) => {
-    for (const { space_name, space_used_size } of getHeapSpaceStatistics())
-      observe(space_used_size, { "v8js.heap.space.name": space_name });
-  });
-  metrics.gauge(
-    { name: "v8js.memory.heap.limit", unit: "By", description: "How large the heap may grow." },
-    (observe) => observe(getHeapStatistics().heap_size_limit),
-  );
-  metrics.gauge(
-    { name: "process.memory.usage", unit: "By", description: "The memory that the process has (resident set)." },
-    (observe) => observe(process.memoryUsage.rss()),
-  );
-  metrics.observedCounter(
-    { name: "process.cpu.time", unit: "s", description: "The processor time that the process has taken, by mode." },
-    (observe) => {
-      const { user, system } = process.cpuUsage();
-      observe(user / 1e6, { "cpu.mode": "user" });
-      observe(system / 1e6, { "cpu.mode": "system" });
-    },
-  );
-  metrics.observedCounter(
-    { name: "process.uptime", unit: "s", description: "How long the process has been running." },
-    (observe) => observe(process.uptime()),
+  ends.push(
+    metrics.gauge(
+      { name: "v8js.memory.heap.used", unit: "By", description: "The heap in use, by space." },
+      (observe) => {
+        for (const { space_name, space_used_size } of getHeapSpaceStatistics())
+          observe(space_used_size, { "v8js.heap.space.name": space_name });
+      },
+    ),
+    metrics.gauge(
+      { name: "v8js.memory.heap.limit", unit: "By", description: "How large the heap may grow." },
+      (observe) => observe(getHeapStatistics().heap_size_limit),
+    ),
+    metrics.gauge(
+      { name: "process.memory.usage", unit: "By", description: "The memory that the process has (resident set)." },
+      (observe) => observe(process.memoryUsage.rss()),
+    ),
+    metrics.observedCounter(
+      { name: "process.cpu.time", unit: "s", description: "The processor time that the process has taken, by mode." },
+      (observe) => {
+        const { user, system } = process.cpuUsage();
+        observe(user / 1e6, { "cpu.mode": "user" });
+        observe(system / 1e6, { "cpu.mode": "system" });
+      },
+    ),
+    metrics.observedCounter(
+      { name: "process.uptime", unit: "s", description: "How long the process has been running." },
+      (observe) => observe(process.uptime()),
+    ),
   );
   return {
     [Symbol.dispose]: () => {
+      clearInterval(timer);
       delay.disable();
+      for (const end of ends) end();
       observer.disconnect();
     },
   };

@@ -215,3 +215,8 @@ for (const [trouble, environmentOf] of troubles)
     await telemetry.shutdown();
     assert.ok(performance.now() - startedAt < 10_000);
   });
+
+test("the service has the name that OpenTelemetry's variables give it, also where nothing is sent", async (t) => {
+  const { telemetry } = await start(t, { OTEL_SERVICE_NAME: "renamed" });
+  assert.match(await telemetry.expose(), /^target_info\{.*service_name="renamed"/m);
+});

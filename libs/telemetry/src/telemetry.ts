@@ -74,7 +74,10 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
 }
 
 function startMetrics({ service, version }: TelemetryOptions, reader: MetricReader): () => Promise<void> {
-  const attributes = { [ATTR_SERVICE_NAME]: service, ...(version && { [ATTR_SERVICE_VERSION]: version }) };
+  const attributes = {
+    [ATTR_SERVICE_NAME]: process.env["OTEL_SERVICE_NAME"] || service,
+    ...(version && { [ATTR_SERVICE_VERSION]: version }),
+  };
   const provider = new MeterProvider({ resource: resourceFromAttributes(attributes), readers: [reader] });
   metricsApi.setGlobalMeterProvider(provider);
   return () => provider.shutdown();

@@ -51,16 +51,15 @@ suite("where its collector is in trouble", { concurrency: true }, () => {
 
   test("slow: calls do not wait for it, and the service stops in time", async (t) => {
     const collector = await startOtlpReceiver(t);
-    const slowMs = 3_000;
+    const slowMs = 8_000;
     collector.behave("take", slowMs);
     const { users, stop } = await startUser(t, collector.environment);
     await users.create();
     await until("it has been sent something", () => collector.requests > 0);
-    const count = 40;
     const beganAt = performance.now();
-    for (let n = 0; n < count; n += 1) await users.create();
-    // Had each waited for what it has sent, or every other one, it would have taken longer.
-    assert.ok(performance.now() - beganAt < (count / 2) * slowMs);
+    for (let n = 0; n < 40; n += 1) await users.create();
+    // Had one of them waited for what is sent, it would have taken longer.
+    assert.ok(performance.now() - beganAt < slowMs);
     await stop();
   });
 

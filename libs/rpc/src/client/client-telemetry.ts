@@ -22,8 +22,7 @@ export interface ClientTelemetry {
 
 /**
  * A span for each call of a client, on the trace of the call that is being served, and how long calls take (OpenTelemetry's
- * conventions for RPC), and what their attempts are: how many, how long, how large (gRPC's proposal A66). Retries and hedges
- * are events of the call's span.
+ * conventions for RPC), and what their attempts are: how many, how long, how large (gRPC's proposal A66).
  */
 export function clientTelemetry({ metrics, tracer }: Instruments): ClientTelemetry {
   const calls = new CallMetrics(metrics, "client");

@@ -1,5 +1,7 @@
 import { AppError } from "@shoal/kernel";
 import type { AdmittedCall, LoadShedder } from "@shoal/resilience";
+import { tell } from "../tell.ts";
+import type { OnRefused } from "./early-refusal.ts";
 import type { ServedCall } from "./served-call.ts";
 import type { ServerMiddleware } from "./server-layers.ts";
 
@@ -22,19 +24,22 @@ export function capacity(maxRunningCalls: number): ServerMiddleware {
  * Lets calls of one request and one answer begin as `shedder` does. Streams, which may last, are only begun while it refuses
  * nobody of their priority.
  */
-export function shedding(shedder: LoadShedder): ServerMiddleware {
-  return (context, next) => {
+export function shedding(shedder: LoadShedder, onRefused?: OnRefused): ServerMiddleware {
+  return async (context, next) => {
     const call = context as ServedCall;
-    if (call.method.methodKind === "unary") return enter(call, shedder, next);
-    return shedder.refuses(call.priority) ? Promise.reject(shedder.refuse(call.priority)) : next();
+    try {
+      if (call.method.methodKind === "unary") {
+        const entered = shedder.enter(call);
+        call.permit = new Place(entered instanceof Promise ? await entered : entered, call.permit);
+      } else if (shedder.refuses(call.priority)) throw shedder.refuse(call.priority);
+    } catch (error) {
+      // One that has ended while it waited has not been refused.
+      if (call.abortReason === undefined)
+        tell(onRefused, { path: call.path, priority: call.priority, byHeaders: false });
+      throw error;
+    }
+    await next();
   };
-}
-
-async function enter(call: ServedCall, shedder: LoadShedder, next: () => Promise<void>): Promise<void> {
-  const entered = shedder.enter(call);
-  const admitted = entered instanceof Promise ? await entered : entered;
-  call.permit = new Place(admitted, call.permit);
-  await next();
 }
 
 /** A call's place among those at work. */

@@ -6,8 +6,12 @@ import type { LivePolicy } from "../live-policies.ts";
 import { tell } from "../tell.ts";
 import { priorityIn } from "../wire-context.ts";
 
-/** Told of a call that was refused before anything was made of it. */
-export type OnRefused = (call: { readonly path: string; readonly priority: Priority }) => void;
+/** Told of a call that the shedder has refused; `byHeaders`: before anything was made of it. */
+export type OnRefused = (call: {
+  readonly path: string;
+  readonly priority: Priority;
+  readonly byHeaders: boolean;
+}) => void;
 
 /**
  * Answers what a call is refused with that has no chance, by its headers alone: a refused call costs a small part of one
@@ -26,7 +30,7 @@ export function earlyRefusal(
     const priority = priorityIn(headers) ?? policy.current.priority;
     if (!shedder.refuses(priority)) return undefined;
     const error = shedder.refuse(priority);
-    tell(onRefused, { path, priority });
+    tell(onRefused, { path, priority, byHeaders: true });
     let answer = answers.get(error);
     if (answer === undefined) {
       answer = trailersOnly(error);

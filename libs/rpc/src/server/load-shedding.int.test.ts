@@ -18,6 +18,8 @@ async function start(t: TestContext, listener = () => {}) {
   const clock = new VirtualClock();
   const shedder = new LoadShedder({ initialLimit: 1, minLimit: 1, maxLimit: 1, patienceMs, hurriedMs: 20 }, clock);
   const refused: string[] = [];
+  /** The priorities of those that were refused after a wait. */
+  const waited: string[] = [];
   const entered: (() => void)[] = [];
   const hold = () => new Promise<void>((resolve) => entered.push(resolve));
   const tested = await startTested(
@@ -30,8 +32,9 @@ async function start(t: TestContext, listener = () => {}) {
     },
     {
       shedder,
-      onRefused: ({ path, priority }) => {
-        refused.push(`${path} ${priority}`);
+      onRefused: ({ path, priority, byHeaders }) => {
+        if (!byHeaders) waited.push(priority);
+        else refused.push(`${path} ${priority}`);
         listener();
       },
     },
@@ -47,13 +50,14 @@ async function start(t: TestContext, listener = () => {}) {
     await clock.advance(patienceMs);
     await late;
   };
-  return { ...tested, clock, shedder, refused, entered, call, first, overload };
+  return { ...tested, clock, shedder, refused, waited, entered, call, first, overload };
 }
 
 test("what there is no room for is refused, after a while by its headers alone, and critical calls get their turn", async (t) => {
-  const { call, entered, refused, ends, shedder, port, first, overload } = await start(t);
+  const { call, entered, refused, waited, ends, shedder, port, first, overload } = await start(t);
   await overload();
   assert.deepEqual(refused, []);
+  assert.deepEqual(waited, ["default"]);
 
   const critical = call("critical");
   const waits = call("default");

@@ -4,6 +4,7 @@ import type { LoadShedder } from "@shoal/resilience";
 import type { Layer, Middleware } from "../middleware.ts";
 import { requireValid } from "../validation.ts";
 import { capacity, shedding } from "./capacity.ts";
+import type { OnRefused } from "./early-refusal.ts";
 import type { HandlerContext } from "./handlers.ts";
 import { rateLimits } from "./rate-limits.ts";
 import type { OnCallEnd } from "./serve-call.ts";
@@ -37,6 +38,8 @@ export interface ServerLayerOptions {
    * nothing. It stays the caller's, who stops it after the server.
    */
   readonly shedder?: LoadShedder | undefined;
+  /** Told of each call that the shedder refuses; of those by their headers no layer hears, nor `onCallEnd`. Must not throw. */
+  readonly onRefused?: OnRefused;
 }
 
 /**
@@ -56,7 +59,7 @@ export interface ServerLayerOptions {
  * 10. validation *  checks each request against the contract's rules
  */
 export function serverLayers(options: ServerLayerOptions): readonly Layer<HandlerContext>[] {
-  const { errorDomain, telemetry, identify, admission, middleware = [], maxRunningCalls, shedder } = options;
+  const { errorDomain, telemetry, identify, admission, middleware = [], maxRunningCalls, shedder, onRefused } = options;
   const layers: readonly (Layer<HandlerContext> | undefined)[] = [
     telemetry && { name: "telemetry", run: telemetry },
     { name: "errors", run: errors },
@@ -64,7 +67,7 @@ export function serverLayers(options: ServerLayerOptions): readonly Layer<Handle
     maxRunningCalls === undefined ? undefined : { name: "capacity", run: capacity(maxRunningCalls) },
     identify && { name: "identity", run: identity(identify) },
     maxRunningCalls === undefined ? undefined : { name: "rate limits", run: rateLimits() },
-    shedder && { name: "shedding", run: shedding(shedder) },
+    shedder && { name: "shedding", run: shedding(shedder, onRefused) },
     admission && { name: "admission", run: admission },
     ...middleware.map((run, n) => ({ name: run.name || `middleware ${n + 1}`, run })),
     { name: "validation", run: validation(errorDomain) },

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { setImmediate as turn } from "node:timers/promises";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { type ChannelOptions, Server, type ServerInterceptingCall, type ServiceDefinition } from "@grpc/grpc-js";
+import { isAtWork, isIdle } from "@shoal/concurrency";
 import { maxDelayMs, requireInteger, runWithContext } from "@shoal/kernel";
 import { requireChannelOptions } from "../channel-options.ts";
 import { methodDefinition } from "../codec.ts";
@@ -11,7 +12,7 @@ import { type LivePolicies, type LivePolicy, livePolicies } from "../live-polici
 import { compose } from "../middleware.ts";
 import { defaultMethodPolicy, type MethodPolicy, type PolicyOverrides, pathOf, requireWithin } from "../policy.ts";
 import { Connections } from "./connections.ts";
-import { earlyRefusal, type OnRefused } from "./early-refusal.ts";
+import { earlyRefusal } from "./early-refusal.ts";
 import type { AnyHandler, ServiceImplementation } from "./handlers.ts";
 import { createHealth } from "./health.ts";
 import { type ListenAddress, listen } from "./listen.ts";
@@ -29,8 +30,6 @@ export interface ServerOptions extends ServerLayerOptions {
   readonly services: readonly ServiceImplementation[];
   /** What this deployment sets otherwise than the contracts, for good or as it may change. */
   readonly policies?: PolicyOverrides | LivePolicies;
-  /** Told of each call that the shedder refuses by its headers: no layer sees it, nor does `onCallEnd`. Must not throw. */
-  readonly onRefused?: OnRefused;
   /** Calls at once on one connection, 1 to 1,000,000. */
   readonly maxStreamsPerConnection?: number;
   /** The most metadata that a call may bring, as HTTP/2 counts it (32 bytes an entry more), 1 KiB to 1 MiB. */
@@ -114,6 +113,9 @@ export function createServer(options: ServerOptions): RpcServer {
 
   const draining = new AbortController();
   const running = new Set<ServedCall>();
+  const atWork = { name: "calls", children: running };
+  isAtWork(atWork);
+  onFailure.defer(() => isIdle(atWork));
   const serve = new Map<string, Serve>();
   const server = new Server({
     "grpc.max_receive_message_length": maxRequestBytes ?? 0,
@@ -209,6 +211,7 @@ export function createServer(options: ServerOptions): RpcServer {
       if (!(await within(graceMs, drained))) forced ??= force(drained);
       await forced;
       table.close();
+      isIdle(atWork);
       server.forceShutdown();
       return { forced: forced !== undefined };
     },

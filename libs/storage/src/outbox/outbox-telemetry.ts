@@ -1,4 +1,4 @@
-import { type Link, SpanKind } from "@opentelemetry/api";
+import { context, type Link, SpanKind, trace } from "@opentelemetry/api";
 import { type Instruments, parseTraceparent } from "@shoal/telemetry";
 import type { PublishedEvent } from "./outbox.ts";
 
@@ -51,18 +51,27 @@ export function outboxTelemetry({ metrics, tracer }: Instruments): OutboxObserve
         if (traceparent !== undefined && links.length < maxLinks)
           links.push({ context: parseTraceparent(traceparent) });
       if (links.length === 0) return () => {};
+      // A watch may last for days: that it is not sampled itself says nothing of what it gets.
+      const [first] = links;
+      const isSampled = trace.getActiveSpan()?.isRecording();
+      const parent =
+        isSampled || first === undefined ? context.active() : trace.setSpanContext(context.active(), first.context);
       const topics = [...new Set(events.map(({ topic }) => topic))].join(" ");
-      const span = tracer.startSpan(`process ${topics}`, {
-        kind: SpanKind.CONSUMER,
-        links,
-        attributes: {
-          "messaging.system": "shoal.outbox",
-          "messaging.operation.type": "process",
-          "messaging.operation.name": "process",
-          "messaging.destination.name": topics,
-          "messaging.batch.message_count": events.length,
+      const span = tracer.startSpan(
+        `process ${topics}`,
+        {
+          kind: SpanKind.CONSUMER,
+          links,
+          attributes: {
+            "messaging.system": "shoal.outbox",
+            "messaging.operation.type": "process",
+            "messaging.operation.name": "process",
+            "messaging.destination.name": topics,
+            "messaging.batch.message_count": events.length,
+          },
         },
-      });
+        parent,
+      );
       return () => span.end();
     },
   };

@@ -42,7 +42,7 @@ export interface OutboxTables {
   outbox_position: { id: number; next_seq: bigint };
 }
 
-/** The statements that make the tables: a migration of the service has them. */
+/** The statements that make the tables: a migration of the service has them, and one after it those of {@link outboxTraceSchema}. */
 export function outboxSchema({ key, text, int, bigint, tableOptions }: ColumnTypes): readonly RawBuilder<unknown>[] {
   return [
     sql`create table if not exists outbox (
