@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { prometheusContentType } from "@shoal/telemetry";
-
 import { type DebugOptions, debugEndpoints } from "./debug-endpoints.ts";
 
 /** The HTTP endpoint for whoever operates the service. */
@@ -18,7 +17,8 @@ export interface AdminServer {
 
 /**
  * Answers `/healthz` (200 while the process lives), `/readyz` (200 while it takes calls, 503 before and after) and `/metrics`
- * (for Prometheus; 503 until there are some), and `/debug/…` ({@link debugEndpoints}), on `host` and `port` (0: the system chooses). Rejects with the system's error when it cannot listen.
+ * (for Prometheus; 503 until there are some), and `/debug/…` ({@link debugEndpoints}), on `host` and `port` (0: the system
+ * chooses). Rejects with the system's error when it cannot listen.
  */
 export async function startAdminServer(host: string, port: number, debug: DebugOptions): Promise<AdminServer> {
   let ready = false;

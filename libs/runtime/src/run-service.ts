@@ -26,8 +26,7 @@ const endTimeoutMs = 5_000;
  * Is the process of a service: reads its settings from the environment, starts it and its telemetry, and stops it on SIGTERM,
  * SIGINT, or when the parent that holds its IPC channel is gone. Exit code 0 after an orderly stop; 1 with a message that
  * says what to do when it cannot start, or with the error when something fails that nobody caught. However it ends, what it
- * has logged last is sent where logs are sent; it waits two seconds for that at most, and a
- * quarter of a second after an error.
+ * has logged last is sent where logs are sent; it waits two seconds for that at most, and a quarter of a second after an error.
  */
 export async function runService<S extends ServiceSettings>(
   definition: ServiceDefinition<S>,

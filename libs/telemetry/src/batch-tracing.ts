@@ -46,7 +46,7 @@ export function batchTracing(instruments: Instruments | undefined, name: string)
       waits.record(waitedMs / 1_000);
       const sampled = callers.filter((caller) => caller?.isRecording()) as Span[];
       const [first, ...others] = sampled;
-      const parent = first === undefined ? undefinedParent(callers) : trace.setSpan(ROOT_CONTEXT, first);
+      const parent = first === undefined ? unsampledParent(callers) : trace.setSpan(ROOT_CONTEXT, first);
       const links: Link[] = others.slice(0, maxLinks).map((caller) => ({ context: caller.spanContext() }));
       const span = tracer.startSpan(name, { links, attributes: { "shoal.batch.size": callers.length } }, parent);
       for (const caller of others) caller.addLink({ context: span.spanContext() });
@@ -60,7 +60,7 @@ export function batchTracing(instruments: Instruments | undefined, name: string)
 }
 
 /** That the callers are not sampled is to be known further on too. */
-function undefinedParent(callers: readonly (Span | undefined)[]) {
+function unsampledParent(callers: readonly (Span | undefined)[]) {
   const known = callers.find((caller) => caller !== undefined);
   return known === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, known);
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { lastingPort } from "@shoal/testkit/lasting-port";
 import { parse, stringify } from "yaml";
 import { CheckError } from "./binaries.ts";
 import { files } from "./files.ts";
@@ -51,7 +51,7 @@ export class Prometheus implements AsyncDisposable {
   static async start(folder: string, targets: readonly Target[]): Promise<Prometheus> {
     const config = join(folder, "prometheus.yml");
     writeFileSync(config, configFor(targets));
-    const address = `127.0.0.1:${await freePort()}`;
+    const address = `127.0.0.1:${await lastingPort()}`;
     const child = spawn(
       "prometheus",
       [
@@ -142,13 +142,4 @@ function configFor(targets: readonly Target[]): string {
     }));
   }
   return stringify(config);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
