@@ -8,11 +8,12 @@ export function countOrders(store: OrderStore, metrics: Metrics): OrderStore {
     unit: "{order}",
     description: "Orders that were placed, refused for good, confirmed, cancelled or expired.",
   });
+  const placed = orders.with({ outcome: "placed" });
   return {
     ...store,
     insert: async (order) => {
       const isNew = await store.insert(order);
-      if (isNew) orders.with({ outcome: "placed" }).add();
+      if (isNew) placed.add();
       return isNew;
     },
     refuse: async (refusal) => {

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
-import { InMemorySpanExporter, type ReadableSpan, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import {
+  AlwaysOffSampler,
+  InMemorySpanExporter,
+  ParentBasedSampler,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
 import { EchoService } from "@shoal/contracts/echo/v1/echo_service";
 import { AppError, currentContext } from "@shoal/kernel";
 import { Metrics } from "@shoal/telemetry";
@@ -14,10 +21,13 @@ import { serverTelemetry } from "./server/server-telemetry.ts";
 
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 
-/** Keeps the spans and the figures of one part. */
-function observe(t: TestContext) {
+/** Keeps the spans and the figures of one part, which samples calls that come from outside unless told not to. */
+function observe(t: TestContext, samples = true) {
   const exporter = new InMemorySpanExporter();
-  const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
+  const provider = new TracerProvider({
+    spanProcessors: [new SimpleSpanProcessor({ exporter })],
+    ...(!samples && { sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) }),
+  });
   t.after(() => provider.shutdown());
   const metrics = new Metrics();
   return {
@@ -39,13 +49,15 @@ function observe(t: TestContext) {
 
 const unavailable = new AppError({ kind: "unavailable", reason: "AWAY", domain: "shoal.echo", message: "away" });
 
-async function twoHops(t: TestContext) {
-  const [outer, inner, caller] = [observe(t), observe(t), observe(t)];
+async function twoHops(t: TestContext, { sampled = true } = {}) {
+  const [outer, inner, caller] = [observe(t), observe(t), observe(t, sampled)];
   let failures = 0;
+  const innerTraceIds: (string | undefined)[] = [];
   const second = await startTested(
     t,
     {
       echoAgain: async () => {
+        innerTraceIds.push(trace.getActiveSpan()?.spanContext().traceId);
         if (failures-- > 0) throw unavailable;
         return {};
       },
@@ -75,7 +87,7 @@ async function twoHops(t: TestContext) {
     telemetry: clientTelemetry(caller.instruments),
   });
   t.after(() => client[Symbol.dispose]());
-  return { outer, inner, caller, client, requestIds, fail: (times: number) => (failures = times) };
+  return { outer, inner, caller, client, requestIds, innerTraceIds, fail: (times: number) => (failures = times) };
 }
 
 test("a call, and the call that is made for it, are one trace, each span below the one that led to it", async (t) => {
@@ -108,6 +120,15 @@ test("a call, and the call that is made for it, are one trace, each span below t
   assert.equal(served.attributes["rpc.status_code"], "OK");
   assert.equal(called.attributes["server.address"], "127.0.0.1");
   assert.deepEqual(requestIds, [ids[0]?.traceId], "the request's id is its trace's");
+});
+
+test("a call that is not sampled is not sampled further on either, and is in the same trace everywhere", async (t) => {
+  const { outer, inner, caller, client, requestIds, innerTraceIds } = await twoHops(t, { sampled: false });
+  await client.echo({});
+  await until("the inner call has ended", async () => (await inner.figures("rpc.server.call.duration")).length === 1);
+  assert.deepEqual([...caller.spans(), ...outer.spans(), ...inner.spans()], []);
+  assert.match(requestIds[0] ?? "", /^[0-9a-f]{32}$/);
+  assert.deepEqual(innerTraceIds, requestIds);
 });
 
 test("how calls ended is told by their spans and counted by method and code, retries as attempts of one call", async (t) => {

@@ -44,9 +44,11 @@ export function batchTracing(instruments: Instruments | undefined, name: string)
     run: async (callers, waitedMs, work) => {
       sizes.record(callers.length);
       waits.record(waitedMs / 1_000);
-      const sampled = callers.filter((caller) => caller?.isRecording()) as Span[];
-      const [first, ...others] = sampled;
-      const parent = first === undefined ? unsampledParent(callers) : trace.setSpan(ROOT_CONTEXT, first);
+      const [first, ...others] = callers.filter((caller) => caller?.isRecording()) as Span[];
+      const known = first ?? callers.find((caller) => caller !== undefined);
+      const parent = known === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, known);
+      // Nothing would come of it. That its callers are not sampled is to be known further on too.
+      if (known !== undefined && first === undefined) return await context.with(parent, work);
       const links: Link[] = others.slice(0, maxLinks).map((caller) => ({ context: caller.spanContext() }));
       const span = tracer.startSpan(name, { links, attributes: { "shoal.batch.size": callers.length } }, parent);
       for (const caller of others) caller.addLink({ context: span.spanContext() });
@@ -57,10 +59,4 @@ export function batchTracing(instruments: Instruments | undefined, name: string)
       }
     },
   };
-}
-
-/** That the callers are not sampled is to be known further on too. */
-function unsampledParent(callers: readonly (Span | undefined)[]) {
-  const known = callers.find((caller) => caller !== undefined);
-  return known === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, known);
 }

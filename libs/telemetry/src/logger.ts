@@ -1,13 +1,6 @@
 import { isSpanContextValid, logs, type SpanContext, trace } from "@opentelemetry/api";
 import { currentContext } from "@shoal/kernel";
-import {
-  type DestinationStream,
-  type LogFn,
-  type Logger as PinoLogger,
-  pino,
-  stdSerializers,
-  stdTimeFunctions,
-} from "pino";
+import { type DestinationStream, type LogFn, type Logger as PinoLogger, pino, stdSerializers } from "pino";
 import { logRecordOf } from "./log-record.ts";
 import { terminalLines } from "./terminal-lines.ts";
 import { formatTraceFlags } from "./traceparent.ts";
@@ -59,13 +52,15 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
   const options = {
     level,
     base: { service },
-    timestamp: stdTimeFunctions.isoTime,
+    timestamp: isoTime(),
     serializers: { err: withoutStatement },
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: Fields) => censored(fields, 2),
     },
-    mixin: () => {
+    mixin: (fields: object) => {
+      // Who knows the call, as the access log does, has told it all.
+      if ("requestId" in fields) return fields;
       const context = currentContext();
       const span = trace.getActiveSpan()?.spanContext();
       return {
@@ -73,6 +68,7 @@ export function createLogger(service: string, level: LogLevel, destination?: Des
         ...(span !== undefined && isSpanContextValid(span) && traceFields(span)),
       };
     },
+    mixinMergeStrategy: (fields: object, mixin: object) => (mixin === fields ? fields : Object.assign(mixin, fields)),
   };
   // Hands over to what telemetry sets up later, and to nothing before.
   const records = logs.getLogger("shoal");
@@ -110,6 +106,20 @@ function censoringChildren(log: Logger): Logger {
     return child.call(this, censored(fields, 2), options) as never;
   };
   return log;
+}
+
+/** What pino's own writes for each line, written once for all lines of a millisecond. */
+function isoTime(): () => string {
+  let ofMs = Number.NaN;
+  let written = "";
+  return () => {
+    const now = Date.now();
+    if (now !== ofMs) {
+      ofMs = now;
+      written = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return written;
+  };
 }
 
 type Fields = Record<string, unknown>;

@@ -6,9 +6,9 @@ export function formatTraceparent(span: SpanContext): string | undefined {
   return `00-${span.traceId}-${span.spanId}-${formatTraceFlags(span)}`;
 }
 
-/** Its flags as W3C Trace Context writes them: `01` where the trace is sampled. */
+/** Its flags as W3C Trace Context writes them: `01` where the trace is sampled, the one flag that there is. */
 export function formatTraceFlags({ traceFlags }: SpanContext): string {
-  return traceFlags.toString(16).padStart(2, "0");
+  return (traceFlags & TraceFlags.SAMPLED) !== 0 ? "01" : "00";
 }
 
 /** The place in a trace that a well-formed `traceparent` names, in another process. */

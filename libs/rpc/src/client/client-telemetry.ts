@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { type Attributes, context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { type Attributes, context, type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AppError } from "@shoal/kernel";
 import { formatTraceparent, type Instruments } from "@shoal/telemetry";
 import { CallMetrics } from "../call-metrics.ts";
@@ -27,30 +27,31 @@ export interface ClientTelemetry {
 export function clientTelemetry({ metrics, tracer }: Instruments): ClientTelemetry {
   const calls = new CallMetrics(metrics, "client");
   const attempts = new AttemptMetrics(metrics);
+  const startSpan = (call: ClientContext, where: Attributes): Span | undefined => {
+    const serving = trace.getActiveSpan();
+    // What is done for a call that is not sampled is not either, which the server should know.
+    const isSampled = serving?.isRecording() ?? true;
+    const method = call.path.slice(1);
+    const attributes = { "rpc.system.name": "grpc", "rpc.method": method, ...where };
+    const span = isSampled ? tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }) : undefined;
+    const place = span ?? serving;
+    const traceparent = place && formatTraceparent(place.spanContext());
+    if (traceparent !== undefined) writeTraceparent(call.requestMetadata, traceparent);
+    return span;
+  };
   return {
     layer: (target) => {
       const where = serverOf(target);
       return (call, next) => {
-        const method = call.path.slice(1);
-        const attributes = { "rpc.system.name": "grpc", "rpc.method": method, ...where };
-        const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes });
-        const traceparent = formatTraceparent(span.spanContext());
-        if (traceparent !== undefined) writeTraceparent(call.requestMetadata, traceparent);
         const startedAt = performance.now();
         calls.begin(call.path);
+        const span = startSpan(call, where);
         const end = (code: string, error?: unknown) => {
           calls.end(call.path, code, performance.now() - startedAt);
-          if (span.isRecording()) {
-            span.setAttribute("rpc.status_code", code);
-            if (code !== "OK") {
-              span.setAttribute("error.type", code);
-              span.setStatus({ code: SpanStatusCode.ERROR });
-            }
-            if (error instanceof AppError) span.setAttribute("shoal.error.reason", error.reason);
-          }
-          span.end();
+          if (span !== undefined) endSpan(span, code, error);
         };
-        return context.with(trace.setSpan(context.active(), span), next).then(
+        const done = span === undefined ? next() : context.with(trace.setSpan(context.active(), span), next);
+        return done.then(
           () => end("OK"),
           (error) => {
             end(status[codeOf(error)] ?? "UNKNOWN", error);
@@ -62,6 +63,18 @@ export function clientTelemetry({ metrics, tracer }: Instruments): ClientTelemet
     attempts: (target) => attempts.of(target),
     watch: (target, state) => watchClient(metrics, target, state),
   };
+}
+
+function endSpan(span: Span, code: string, error: unknown): void {
+  if (span.isRecording()) {
+    span.setAttribute("rpc.status_code", code);
+    if (code !== "OK") {
+      span.setAttribute("error.type", code);
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    if (error instanceof AppError) span.setAttribute("shoal.error.reason", error.reason);
+  }
+  span.end();
 }
 
 /** As OpenTelemetry's conventions have it: a target that names one host is told as host and port, any other as it is. */
