@@ -1,6 +1,6 @@
 export { Lifecycle } from "./lifecycle.ts";
 export { type ReadyMessage, runService } from "./run-service.ts";
-export { databaseSetting, type ServiceSettings, serviceSettings } from "./service-settings.ts";
+export { addressSetting, databaseSetting, type ServiceSettings, serviceSettings } from "./service-settings.ts";
 export {
   type BuiltService,
   type RunningService,

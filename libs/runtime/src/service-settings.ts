@@ -8,6 +8,7 @@ import {
   parsed,
   port,
   type Setting,
+  target,
   text,
 } from "@shoal/config";
 import { parseRegistryUrl } from "@shoal/discovery";
@@ -136,6 +137,19 @@ export function serviceSettings(
       schema: parsed("none", parseCrashAt),
       about: "For tests: the process kills itself when it comes to this crash point, POINT or POINT:NTH; or none.",
     },
+  };
+}
+
+/**
+ * The setting of a service that calls another: `SHOAL_<NAME>_<CALLEE>_ADDRESS`. Unless set, the callee's instances are looked up
+ * in the registry.
+ */
+export function addressSetting(name: string, callee: string): Setting<string> {
+  const registered = `shoal:///${callee}`;
+  return {
+    env: `SHOAL_${name.toUpperCase()}_${callee.toUpperCase()}_ADDRESS`,
+    schema: target(callee, registered),
+    about: `Where the ${callee} service answers: HOST:PORT, or ${registered} with a registry.`,
   };
 }
 

@@ -140,7 +140,7 @@ function requireRegistry(service: string, settings: ServiceSettings): void {
   if (lookedUp === undefined) return;
   const variable = `SHOAL_${service.toUpperCase()}_REGISTRY`;
   throw new Error(
-    `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT`,
+    `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT, or its address`,
   );
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gateway, services } from "@shoal/services";
 import { databaseUrlOf } from "./launch.ts";
 import { anyPorts, serviceEnvironment } from "./service-environment.ts";
-import { gateway, services } from "./services.ts";
 
 test("every service and the registry can be had at any ports", () => {
   assert.deepEqual(Object.keys(anyPorts).toSorted(), [

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { repositoryRoot } from "@shoal/launcher";
+import { repositoryRoot } from "@shoal/services";
 
 const folder = join(repositoryRoot, "deploy/observability");
 

@@ -1,0 +1,1 @@
+export { gateway, readServices, repositoryRoot, type ServiceSpec, services } from "./services.ts";
