@@ -1,1 +1,1 @@
-export { gateway, readServices, repositoryRoot, type ServiceSpec, services } from "./services.ts";
+export { gateway, readServices, repositoryRoot, type ServiceSpec, type Services, services } from "./services.ts";
