@@ -1,10 +1,10 @@
 import { duration, onOrOff, type SettingsOf } from "@shoal/config";
-import { databaseSetting, serviceSettings } from "@shoal/runtime";
+import { databaseSettings, serviceSettings } from "@shoal/runtime";
 import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the inventory service. */
 export const declaredSettings = {
-  ...databaseSetting("inventory"),
+  ...databaseSettings("inventory"),
   ...serviceSettings("inventory", manifest.shoal.grpcPort),
   sweepIntervalMs: {
     env: "SHOAL_INVENTORY_SWEEP_INTERVAL_MS",

@@ -1,10 +1,10 @@
 import { duration, integer, onOrOff, type SettingsOf } from "@shoal/config";
-import { addressSetting, databaseSetting, serviceSettings } from "@shoal/runtime";
+import { addressSetting, databaseSettings, serviceSettings } from "@shoal/runtime";
 import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the order service. */
 export const declaredSettings = {
-  ...databaseSetting("order"),
+  ...databaseSettings("order"),
   ...serviceSettings("order", manifest.shoal.grpcPort),
   userAddress: addressSetting("order", "user"),
   inventoryAddress: addressSetting("order", "inventory"),
