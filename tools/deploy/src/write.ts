@@ -2,10 +2,10 @@
 // package.json. `--check` writes nothing, names those that are out of date, and fails where there are any.
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { repositoryRoot } from "@shoal/services";
+import { readServices, repositoryRoot } from "@shoal/services";
 import { deployFiles, writtenFolders } from "./deploy-files.ts";
 
-const files = deployFiles(repositoryRoot);
+const files = deployFiles(readServices(repositoryRoot));
 const left = writtenFolders
   .flatMap((folder) => globSync(`${folder}/*`, { cwd: repositoryRoot }))
   .filter((path) => !files.has(path));

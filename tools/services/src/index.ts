@@ -1,1 +1,9 @@
-export { gateway, readServices, repositoryRoot, type ServiceSpec, type Services, services } from "./services.ts";
+export {
+  gateway,
+  readServices,
+  repositoryRoot,
+  type ServiceSpec,
+  type Services,
+  services,
+  servicesOf,
+} from "./services.ts";

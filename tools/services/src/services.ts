@@ -31,9 +31,16 @@ export const repositoryRoot = join(import.meta.dirname, "../../..");
  * "storage"}`; the gateway's calls are `"*"`. Throws an `Error` that names the package.json that says what cannot be.
  */
 export function readServices(root: string): Services {
-  const declared = globSync("apps/*/package.json", { cwd: root })
-    .toSorted()
-    .flatMap((path) => readService(root, path));
+  const paths = globSync("apps/*/package.json", { cwd: root });
+  return servicesOf(
+    root,
+    new Map(paths.map((path) => [basename(dirname(path)), readFileSync(join(root, path), "utf8")])),
+  );
+}
+
+/** The same of a repository at `root`, from the texts of the package.json of its apps by their folders' names. */
+export function servicesOf(root: string, manifests: ReadonlyMap<string, string>): Services {
+  const declared = [...manifests].toSorted().flatMap(([name, text]) => serviceOf(root, name, text));
   const doors = declared.filter(({ calls }) => calls === "*");
   const ordinary = declared.filter((service): service is ServiceSpec => service.calls !== "*");
   requireDifferentPorts(declared);
@@ -49,17 +56,16 @@ export const { services, gateway } = readServices(repositoryRoot);
 
 type Declared = Omit<ServiceSpec, "calls"> & { readonly calls: readonly string[] | "*" };
 
-function readService(root: string, path: string): Declared[] {
-  const { shoal } = JSON.parse(readFileSync(join(root, path), "utf8")) as { shoal?: Partial<Declared> };
+function serviceOf(root: string, name: string, manifest: string): Declared[] {
+  const { shoal } = JSON.parse(manifest) as { shoal?: Partial<Declared> };
   if (shoal === undefined) return [];
-  const wrong = (what: string) => new Error(`${path}: "shoal" ${what}`);
+  const wrong = (what: string) => new Error(`apps/${name}/package.json: "shoal" ${what}`);
   const { grpcPort, calls, storage } = shoal;
   if (!Number.isInteger(grpcPort) || Number(grpcPort) < 1 || Number(grpcPort) > 64_535)
     throw wrong('needs a "grpcPort" from 1 to 64535');
   if (calls !== "*" && !(Array.isArray(calls) && calls.every((name) => typeof name === "string")))
     throw wrong('needs "calls", the names of the services that it calls');
   if (storage !== "sql" && storage !== "none") throw wrong('needs "storage": "sql" or "none"');
-  const name = basename(dirname(path));
   return [{ name, entry: join(root, "apps", name, "src/main.ts"), grpcPort: Number(grpcPort), calls, storage }];
 }
 
