@@ -30,7 +30,7 @@ export function plural(noun: string): string {
 
 /** `payment` with its article: `a payment`, `an order`. */
 export function withArticle(noun: string): string {
-  return `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
+  return `${/^(?:[aeio]|u(?!s|ni|ri))/.test(noun) ? "an" : "a"} ${noun}`;
 }
 
 /** What may be read as one of several words, or as a list that is empty: `a, b` is `["a", "b"]`. */

@@ -169,15 +169,12 @@ function serviceTest(plan: ServicePlan): string {
     .map(
       ({
         service,
-        method,
         noun,
         notFound,
         field,
-      }) => `  const ${service} = await serve(t, ${pascalCase(service)}Service, {
-    ${method}: async ({ ${field} }: { ${field}: string }) => {
-      if (${field} === missing) throw new AppError({ kind: "missing", reason: "${notFound}", domain: "shoal.${service}", message: "no ${noun}" });
-      return {};
-    },
+      }) => `  const ${service} = await serve(t, ${pascalCase(service)}Service, async ({ ${field} }: { ${field}: string }) => {
+    if (${field} === missing) throw new AppError({ kind: "missing", reason: "${notFound}", domain: "shoal.${service}", message: "no ${noun}" });
+    return {};
   });
 `,
     )
@@ -201,10 +198,11 @@ ${
 /** What the other services know nothing of. */
 const missing = "${missing}";
 
-/** Serves what is needed of another service; answers its address. */
-async function serve<S extends DescService>(t: TestContext, contract: S, handlers: object): Promise<string> {
+/** Serves another service, whose methods all do the same; answers its address. */
+async function serve(t: TestContext, contract: DescService, method: (request: never) => Promise<object>): Promise<string> {
+  const handlers = Object.fromEntries(contract.methods.map(({ localName }) => [localName, method]));
   const server = createServer({
-    services: [implement(contract, handlers as ServiceHandlers<S>)],
+    services: [implement(contract, handlers as ServiceHandlers<DescService>)],
     errorDomain: contract.typeName,
   });
   t.after(() => server.drain(0));
