@@ -4,8 +4,8 @@ import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the inventory service. */
 export const declaredSettings = {
-  ...databaseSettings("inventory"),
   ...serviceSettings("inventory", manifest.shoal.grpcPort),
+  ...databaseSettings("inventory"),
   sweepIntervalMs: {
     env: "SHOAL_INVENTORY_SWEEP_INTERVAL_MS",
     schema: duration(1_000, 10, 3_600_000),

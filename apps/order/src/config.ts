@@ -4,8 +4,8 @@ import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the order service. */
 export const declaredSettings = {
-  ...databaseSettings("order"),
   ...serviceSettings("order", manifest.shoal.grpcPort),
+  ...databaseSettings("order"),
   userAddress: addressSetting("order", "user"),
   inventoryAddress: addressSetting("order", "inventory"),
   holdMs: {

@@ -5,8 +5,7 @@ import type { UserSettings } from "./config.ts";
 import { createUsers } from "./domain/users.ts";
 import { userHandlers } from "./handlers.ts";
 import { migrations } from "./store/migrations.ts";
-import type { UserTables } from "./store/sql-user-store.ts";
-import { createSqlUserStore } from "./store/sql-user-store.ts";
+import { createSqlUserStore, type UserTables } from "./store/sql-user-store.ts";
 
 /** The user service and all its parts. */
 export const userService = sqlService<UserSettings, UserTables>({
@@ -19,8 +18,6 @@ export const userService = sqlService<UserSettings, UserTables>({
     });
     lifecycle.onStop("outbox", () => outbox.close());
     const users = createUsers({ store: createSqlUserStore(database, outbox.nudge), clock: systemClock, newId });
-    return {
-      services: [userHandlers(users)],
-    };
+    return { services: [userHandlers(users)] };
   },
 });
