@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gateway, services } from "@shoal/services";
+import { servicesOf } from "@shoal/services";
 import { freePort, methodsOf, nameProblem } from "./plan.ts";
 
-const known = { services, gateway };
+const manifest = (grpcPort: number, calls: string | readonly string[] = []) =>
+  JSON.stringify({ shoal: { grpcPort, calls, storage: "sql" } });
+const shop = [
+  ["user", manifest(50_051)],
+  ["gateway", manifest(50_054, "*")],
+] as const;
+const known = servicesOf("/shop", new Map(shop));
 const nothing = () => false;
 
 test("a service has a name of one word that nothing else has", () => {
@@ -20,10 +26,8 @@ test("a service has a name of one word that nothing else has", () => {
 
 test("a port is the next that neither a service nor an admin endpoint has", () => {
   assert.equal(freePort(known), 50_055);
-  const [one] = services;
-  assert.ok(one !== undefined);
-  const others = [50_055, 50_056, 51_057, 50_059].map((grpcPort) => ({ ...one, grpcPort }));
-  assert.equal(freePort({ services: [...services, ...others], gateway }), 50_058);
+  const others = [50_055, 50_056, 51_057, 50_059].map((port, n) => [`other${n}`, manifest(port)] as const);
+  assert.equal(freePort(servicesOf("/shop", new Map([...shop, ...others]))), 50_058);
 });
 
 test("what keeps state creates and reads; what it is asked for besides is written or left", () => {
