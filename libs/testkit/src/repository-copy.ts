@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Ending, temporaryDirectory } from "./temporary-directory.ts";
 
@@ -22,13 +22,13 @@ export interface RepositoryCopy {
 export async function copyRepository(t: Ending, root: string): Promise<RepositoryCopy> {
   const copy = join(await temporaryDirectory(t), "shoal");
   const listed = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], { cwd: root, encoding: "utf8" });
-  for (const path of listed.split("\0").filter((path) => path !== "")) {
-    mkdirSync(dirname(join(copy, path)), { recursive: true });
-    cpSync(join(root, path), join(copy, path), { verbatimSymlinks: true });
+  const made = ["libs/contracts/gen", "libs/contracts/third-party", "node_modules/.package-lock.json"];
+  for (const path of [...listed.split("\0"), ...made]) {
+    // A file that is deleted may be listed. When files were made counts: code that is older than its contract is made anew.
+    if (path !== "" && existsSync(join(root, path)))
+      cpSync(join(root, path), join(copy, path), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   }
-  for (const made of ["libs/contracts/gen", "libs/contracts/third-party"])
-    cpSync(join(root, made), join(copy, made), { recursive: true });
-  linkPackages(root, copy);
+  linkPackages(join(root, "node_modules"), join(copy, "node_modules"));
   const env = childEnvironment(copy);
   const run = async (command: string, args: readonly string[], timeoutMs = 120_000) => {
     try {
@@ -40,8 +40,8 @@ export async function copyRepository(t: Ending, root: string): Promise<Repositor
   };
   await run("git", ["init", "--quiet"]);
   await run("git", ["add", "--all"]);
-  const author = ["-c", "user.name=test", "-c", "user.email=test@example.org"];
-  await run("git", [...author, "commit", "--quiet", "--message=copy"]);
+  const author = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgSign=false"];
+  await run("git", [...author, "commit", "--quiet", "--no-verify", "--message=copy"]);
   return {
     root: copy,
     run,
@@ -61,16 +61,17 @@ export function childEnvironment(root: string): NodeJS.ProcessEnv {
   };
 }
 
-/** By hard links, which cost nothing, where that can be done. npm writes its own list in place: that must be another file. */
-function linkPackages(root: string, copy: string): void {
-  const [from, to] = [join(root, "node_modules"), join(copy, "node_modules")];
+/** What programs write to where it is: a copy must have its own. */
+const written = new Set([".cache", ".package-lock.json"]);
+
+/** By hard links, which cost nothing; copies them where `to` is on another disk. */
+function linkPackages(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  const packages = readdirSync(from).filter((name) => !written.has(name));
+  const copy = (how: string) => execFileSync("cp", [how, ...packages, to], { cwd: from, stdio: "pipe" });
   try {
-    execFileSync("cp", ["-al", from, to], { stdio: "pipe" });
+    copy("-al");
   } catch {
-    execFileSync("cp", ["-a", from, copy], { stdio: "pipe" });
-  }
-  for (const name of readdirSync(from).filter((name) => /^\.package-lock/.test(name))) {
-    execFileSync("rm", ["-f", join(to, name)]);
-    copyFileSync(join(from, name), join(to, name));
+    copy("-af");
   }
 }
