@@ -14,11 +14,12 @@ export function finish(root: string, { written, says }: Finish): void {
   const sources = written.filter((path) => /\.(?:ts|json)$/.test(path) && path !== "package-lock.json");
   const protos = written.filter((path) => path.endsWith(".proto"));
   for (const proto of protos) run(root, "buf", "format", "-w", proto);
+  // First, for it fails for nobody else's reason.
+  if (sources.length > 0) run(root, "biome", "check", "--write", "--colors=off", ...sources);
   // npm's own links, so that what `npm start` compares with package-lock.json is up to date.
   run(root, "npm", "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error");
   run(root, "node", "tools/repo/src/complete-lock.ts");
   run(root, "node", "tools/contracts/src/generate.ts");
-  if (sources.length > 0) run(root, "biome", "check", "--write", "--colors=off", ...sources);
   for (const line of says) console.log(line);
 }
 
@@ -28,7 +29,7 @@ function run(root: string, command: string, ...args: string[]): void {
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Error(
-      `${[command, ...args.slice(0, 3)].join(" ")} failed. The files are written; mend this and run it again:\n${stdout}${stderr}`,
+      `${[command, ...args.slice(0, 3)].join(" ")} failed; the files are all written. Undo that (a service: nx g remove-service NAME), or mend the cause and run \`npm run lock\`, \`npm run generate\` and \`npm run format\`:\n${stdout}${stderr}`,
       { cause: error },
     );
   }

@@ -20,39 +20,39 @@ suite("two services, one calling the other", () => {
     copy = await copyRepository({ after: (ending) => (end = ending) }, repositoryRoot);
   });
   after(() => end());
-  const methods = "CreateVisit,GetVisit,ListVisits,DeleteVisit";
+  const methods = "CreateStroll,GetStroll,ListStrolls,DeleteStroll";
 
   test("a dry run tells what would be written, and what cannot be is refused; both change nothing", async () => {
-    const planned = await generate(copy, "service", "visit", "--calls", "user", "--dry-run");
-    for (const file of ["CREATE apps/visit/src/service.ts", "UPDATE deploy/compose/services.yml"])
+    const planned = await generate(copy, "service", "stroll", "--calls", "user", "--dry-run");
+    for (const file of ["CREATE apps/stroll/src/service.ts", "UPDATE deploy/compose/services.yml"])
       assert.ok(planned.includes(file), planned);
     await assert.rejects(generate(copy, "service", "user"), /there is a service user already/);
     assert.deepEqual(await copy.changes(), []);
   });
 
   test("their code passes its own tests, unedited", async () => {
-    await generate(copy, "service", "visit", "--calls", "user", "--methods", methods);
+    await generate(copy, "service", "stroll", "--calls", "user", "--methods", methods);
     await generate(
       copy,
       "service",
-      "badge",
+      "plaque",
       "--calls",
-      "visit,inventory",
+      "stroll,inventory",
       "--storage",
       "none",
       "--methods",
-      "PrintBadge",
+      "PrintPlaque",
     );
-    const tested = await copy.run("npm", ["test", "--silent", "--", "-p", "visit,badge"], 200_000);
+    const tested = await copy.run("npm", ["test", "--silent", "--", "-p", "stroll,plaque"], 200_000);
     assert.match(tested, /^\d+ passed, 0 failed, \d+ skipped$/m, tested);
   });
 
   test("they run with the others, are found, checked, measured and traced", (t) => runAndCall(t, copy));
 
   test("a method that is added has a test that fails until it is written", async () => {
-    await generate(copy, "rpc", "visit", "StampVisit");
-    const testing = copy.run("node", ["--test", "apps/visit/src/stamp-visit.test.ts"]);
-    await assert.rejects(testing, /StampVisit is not written yet: write apps\/visit\/src\/stamp-visit.ts/);
+    await generate(copy, "rpc", "stroll", "StampStroll");
+    const testing = copy.run("node", ["--test", "apps/stroll/src/stamp-stroll.test.ts"]);
+    await assert.rejects(testing, /StampStroll is not written yet: write apps\/stroll\/src\/stamp-stroll.ts/);
   });
 
   test("all of that passes the checks of the repository", async () => {
@@ -60,9 +60,9 @@ suite("two services, one calling the other", () => {
   });
 
   test("a service that is called stays; in the end all is as it was", async () => {
-    await assert.rejects(generate(copy, "remove-service", "visit"), /visit is called by badge: that must end first/);
-    await generate(copy, "remove-service", "badge");
-    await generate(copy, "remove-service", "visit");
+    await assert.rejects(generate(copy, "remove-service", "stroll"), /stroll is called by plaque: that must end first/);
+    await generate(copy, "remove-service", "plaque");
+    await generate(copy, "remove-service", "stroll");
     assert.deepEqual(await copy.changes(), []);
   });
 });
@@ -75,8 +75,8 @@ async function generate(copy: RepositoryCopy, ...args: readonly string[]): Promi
 /** Starts all, two instances of one of the new services among them, and calls them. */
 async function runAndCall(t: TestContext, copy: RepositoryCopy): Promise<void> {
   const collector = await startOtlpReceiver(t);
-  const ports = ["VISIT", "BADGE"].flatMap((name) => [`SHOAL_${name}_GRPC_PORT`, `SHOAL_${name}_ADMIN_PORT`]);
-  const child = spawn("npm", ["start", "--", "--scale", "visit=2"], {
+  const ports = ["STROLL", "PLAQUE"].flatMap((name) => [`SHOAL_${name}_GRPC_PORT`, `SHOAL_${name}_ADMIN_PORT`]);
+  const child = spawn("npm", ["start", "--", "--scale", "stroll=2"], {
     cwd: copy.root,
     env: {
       ...childEnvironment(copy.root),
@@ -114,31 +114,34 @@ async function runAndCall(t: TestContext, copy: RepositoryCopy): Promise<void> {
     email: "a@example.org",
     displayName: "Ada",
   });
-  const { visit } = await call("visit", "shoal.visit.v1.VisitService/CreateVisit", {
+  const { stroll } = await call("stroll", "shoal.stroll.v1.StrollService/CreateStroll", {
     displayName: "first",
     userId: user.id,
   });
-  assert.equal(visit.userId, user.id);
+  assert.equal(stroll.userId, user.id);
   await call("inventory", "shoal.inventory.v1.InventoryService/CreateProduct", {
     sku: "TEA-1",
     name: "Green tea",
     price: { minorUnits: "450", currency: "EUR" },
   });
-  const badge = { displayName: "b", visitId: visit.id, sku: "TEA-1" };
+  const plaque = { displayName: "b", strollId: stroll.id, sku: "TEA-1" };
   for (let n = 0; n < 20; n += 1)
-    assert.ok((await call("badge", "shoal.badge.v1.BadgeService/CheckBadge", badge)).checkTime);
-  const checking = call("badge", "shoal.badge.v1.BadgeService/CheckBadge", { ...badge, visitId: user.id });
-  await assert.rejects(checking, /not_found[\s\S]*there is no visit/);
-  const printing = call("badge", "shoal.badge.v1.BadgeService/PrintBadge", { displayName: "b" });
-  await assert.rejects(printing, /PrintBadge is in the contract, but is not written yet/);
+    assert.ok((await call("plaque", "shoal.plaque.v1.PlaqueService/CheckPlaque", plaque)).checkTime);
+  const checking = call("plaque", "shoal.plaque.v1.PlaqueService/CheckPlaque", { ...plaque, strollId: user.id });
+  await assert.rejects(checking, /not_found[\s\S]*there is no stroll/);
+  const printing = call("plaque", "shoal.plaque.v1.PlaqueService/PrintPlaque", { displayName: "b" });
+  await assert.rejects(printing, /PrintPlaque is in the contract, but is not written yet/);
 
-  for (const instance of ["visit", "visit-2"])
-    assert.deepEqual(await call(instance, "shoal.visit.v1.VisitService/GetVisit", { visitId: visit.id }), { visit });
-  for (const name of ["visit", "visit-2", "badge"]) {
+  for (const instance of ["stroll", "stroll-2"])
+    assert.deepEqual(await call(instance, "shoal.stroll.v1.StrollService/GetStroll", { strollId: stroll.id }), {
+      stroll,
+    });
+  for (const name of ["stroll", "stroll-2", "plaque"]) {
     assert.equal((await call(name, "grpc.health.v1.Health/Check", {})).status, "SERVING");
     const { admin } = addressesOf(name);
     assert.equal((await fetch(`${admin}/readyz`)).status, 200);
-    const method = name === "badge" ? "shoal.badge.v1.BadgeService/CheckBadge" : "shoal.visit.v1.VisitService/GetVisit";
+    const method =
+      name === "plaque" ? "shoal.plaque.v1.PlaqueService/CheckPlaque" : "shoal.stroll.v1.StrollService/GetStroll";
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     const line = new RegExp(
       `^rpc_server_call_duration_seconds_count\\{.*rpc_method="${method}".*"OK".*\\} (\\d+)`,
@@ -150,7 +153,7 @@ async function runAndCall(t: TestContext, copy: RepositoryCopy): Promise<void> {
     const traces = Map.groupBy(collector.spans, ({ traceId }) => traceId);
     return [...traces.values()].some((spans) => {
       const seen = new Set(spans.map(({ service }) => service));
-      return seen.has("badge") && seen.has("visit") && spans.some(({ name }) => name === "SELECT visits");
+      return seen.has("plaque") && seen.has("stroll") && spans.some(({ name }) => name === "SELECT strolls");
     });
   });
   stop("SIGINT");

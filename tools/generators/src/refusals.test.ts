@@ -22,6 +22,14 @@ const refused: readonly (readonly [(tree: FsTree) => Promise<unknown>, RegExp])[
   ],
   [(tree) => serviceGenerator(tree, { ...unheard, calls: "gateway" }), /^there is no service gateway to call/],
   [(tree) => serviceGenerator(tree, { ...unheard, methods: "pay" }), /^"pay" cannot be a method's name/],
+  [
+    (tree) => serviceGenerator(tree, { name: "product", calls: "inventory" }),
+    /^--calls inventory would give a product two things that are called product/,
+  ],
+  [
+    (tree) => serviceGenerator(tree, { ...unheard, methods: "ListUnheard" }),
+    /^the method that lists is called ListUnheards here/,
+  ],
   [(tree) => rpcGenerator(tree, { service: "order", method: "GetOrder" }), /^OrderService has GetOrder already$/],
   [(tree) => rpcGenerator(tree, { service: "order", method: "refund" }), /^"refund" cannot be a method's name/],
   [
@@ -30,7 +38,11 @@ const refused: readonly (readonly [(tree: FsTree) => Promise<unknown>, RegExp])[
   ],
   [(tree) => libGenerator(tree, { name: "kernel", layer: 1, answers: "" }), /^there is a kernel already/],
   [(tree) => libGenerator(tree, { name: "Spread", layer: 1, answers: "" }), /^"Spread" cannot be a library's name/],
-  [(tree) => libGenerator(tree, { name: "spread", layer: 9, answers: "" }), /^there is no layer 9: 0 to 4/],
+  [
+    (tree) => libGenerator(tree, { name: "tools-deploy", layer: 1, answers: "" }),
+    /^there is a package @shoal\/tools-deploy/,
+  ],
+  [(tree) => libGenerator(tree, { name: "unheard", layer: 9, answers: "" }), /^there is no layer 9: 0 to 4/],
   [(tree) => removeServiceGenerator(tree, { name: "gateway" }), /^gateway is the door to all services: it must stay$/],
   [(tree) => removeServiceGenerator(tree, { name: "user" }), /^user is called by order.*: that must end first$/],
   [(tree) => removeServiceGenerator(tree, unheard), /^there is no service unheard; there are user/],
@@ -44,21 +56,21 @@ for (const [generate, message] of refused)
 
 test("a library is in its layer, in the lock file and in the list of libraries", async () => {
   const tree = repository();
-  await libGenerator(tree, { name: "spread", layer: 2, answers: "How is work spread?" });
+  await libGenerator(tree, { name: "unheard", layer: 2, answers: "How is work spread?" });
   const changed = tree.listChanges().map(({ type, path }) => `${type} ${path}`);
   assert.deepEqual(changed.sort(), [
-    "CREATE libs/spread/README.md",
-    "CREATE libs/spread/package.json",
-    "CREATE libs/spread/src/index.ts",
+    "CREATE libs/unheard/README.md",
+    "CREATE libs/unheard/package.json",
+    "CREATE libs/unheard/src/index.ts",
     "UPDATE README.md",
     "UPDATE package-lock.json",
     "UPDATE tools/repo/layers.json",
   ]);
   const read = (path: string) => tree.read(path, "utf8") ?? "";
-  assert.ok(JSON.parse(read("tools/repo/layers.json")).layers[2].includes("spread"));
-  assert.deepEqual(JSON.parse(read("package-lock.json")).packages["node_modules/@shoal/spread"], {
-    resolved: "libs/spread",
+  assert.ok(JSON.parse(read("tools/repo/layers.json")).layers[2].includes("unheard"));
+  assert.deepEqual(JSON.parse(read("package-lock.json")).packages["node_modules/@shoal/unheard"], {
+    resolved: "libs/unheard",
     link: true,
   });
-  assert.match(read("README.md"), /\| \[spread\]\(libs\/spread\) \| How is work spread\? \|/);
+  assert.match(read("README.md"), /\| \[unheard\]\(libs\/unheard\) \| How is work spread\? \|/);
 });

@@ -72,12 +72,6 @@ for (const [what, apps, message] of refused)
   });
 
 test("Shoal's own are read", () => {
-  assert.deepEqual(
-    services.slice(0, 3).map(({ name, grpcPort }) => [name, grpcPort]),
-    [
-      ["user", 50_051],
-      ["inventory", 50_052],
-      ["order", 50_053],
-    ],
-  );
+  const ports = new Map(services.map(({ name, grpcPort }) => [name, grpcPort]));
+  assert.deepEqual([ports.get("user"), ports.get("inventory"), ports.get("order")], [50_051, 50_052, 50_053]);
 });

@@ -48,6 +48,9 @@ function requireName(tree: Tree, name: string, libraries: readonly string[]): vo
   const { services, gateway } = servicesIn(tree);
   const taken = libraries.includes(name) || [...services, gateway].some((service) => service.name === name);
   if (taken || tree.exists(`libs/${name}`)) throw new Error(`there is a ${name} already: choose another name`);
+  const lock = tree.read("package-lock.json", "utf8") ?? "";
+  if (name.startsWith("tools-") || lock.includes(`"node_modules/@shoal/${name}"`))
+    throw new Error(`there is a package @shoal/${name} already, or might be: choose another name`);
 }
 
 function manifest(name: string): string {

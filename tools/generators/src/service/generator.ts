@@ -1,7 +1,7 @@
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
 import { addToLockFile, lockedVersion } from "../lock-file.ts";
-import { listOf, pascalCase, plural } from "../names.ts";
+import { listOf, pascalCase, plural, withArticle } from "../names.ts";
 import { servicesIn, writeDeployFiles } from "../workspace.ts";
 import { appFiles } from "./app-files.ts";
 import { clientFiles } from "./client-files.ts";
@@ -9,7 +9,7 @@ import { contract } from "./contract.ts";
 import { domainFiles } from "./domain-files.ts";
 import { handlerFiles } from "./handler-files.ts";
 import { freePort, methodsOf, nameProblem, type ServiceOptions, type ServicePlan } from "./plan.ts";
-import { referenceTo } from "./references.ts";
+import { type Reference, referenceTo } from "./references.ts";
 import { storeFiles } from "./store-files.ts";
 
 /**
@@ -54,10 +54,7 @@ async function planOf(tree: Tree, { name, methods, storage = "sql", calls }: Ser
   const references = await Promise.all(
     [...new Set(listOf(calls))].map((callee) => referenceTo(tree.root, services, callee)),
   );
-  const fields = references.map(({ field }) => field);
-  const twice = fields.find((field, index) => fields.indexOf(field) !== index || field === `${name}Id`);
-  if (twice !== undefined)
-    throw new Error(`two things would be called ${twice}: leave one of --calls out, and write that call by hand`);
+  requireDifferentNames(name, references);
   return {
     name,
     entity: pascalCase(name),
@@ -67,6 +64,19 @@ async function planOf(tree: Tree, { name, methods, storage = "sql", calls }: Ser
     references,
     ...chosen,
   };
+}
+
+/** What is referred to must be told apart from what the service has itself. */
+function requireDifferentNames(name: string, references: readonly Reference[]): void {
+  const taken = new Set([name, "id", `${name}Id`, "displayName", "createTime", "createdAtMs", "checkTime"]);
+  for (const { service, noun, field } of references)
+    for (const word of new Set([noun, field])) {
+      if (taken.has(word))
+        throw new Error(
+          `--calls ${service} would give ${withArticle(name)} two things that are called ${word}: leave it out, and write that call by hand`,
+        );
+      taken.add(word);
+    }
 }
 
 function inFolder(folder: string, files: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

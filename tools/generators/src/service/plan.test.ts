@@ -18,7 +18,7 @@ test("a service has a name of one word that nothing else has", () => {
     assert.match(nameProblem(name, known, nothing) ?? "", /cannot be a service's name: one word of 2 to 20/, name);
   for (const name of ["user", "gateway"])
     assert.equal(nameProblem(name, known, nothing), `there is a service ${name} already`);
-  for (const name of ["echo", "test", "class", "group"])
+  for (const name of ["echo", "test", "class", "databases", "client", "no"])
     assert.match(nameProblem(name, known, nothing) ?? "", /means something else/);
   const taken = nameProblem("kernel", known, (path) => path === "libs/kernel");
   assert.equal(taken, "there is libs/kernel already: choose another name, or remove that first");

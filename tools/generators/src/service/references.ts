@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { type DescMethod, type DescService, getOption, hasOption, ScalarType } from "@bufbuild/protobuf";
 import { field as rulesOption } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Services } from "@shoal/services";
-import { camelCase, kebabCase, pascalCase } from "../names.ts";
+import { kebabCase, pascalCase } from "../names.ts";
 
 /** Something that another service knows, and that can be asked for by its key. */
 export interface Reference {
@@ -46,7 +46,7 @@ export async function referenceTo(root: string, { services }: Services, callee: 
     noun,
     method: reading.localName,
     protoField: key.name,
-    field: camelCase(key.name),
+    field: key.localName,
     notFound: `${reading.name
       .slice("Get".length)
       .replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`)
@@ -71,6 +71,8 @@ function isReading({ name, methodKind, input }: DescMethod): boolean {
     methodKind === "unary" &&
     others.length === 0 &&
     key?.fieldKind === "scalar" &&
+    // That is what a generated method begins with, not a key.
+    key.name !== "display_name" &&
     key.scalar === ScalarType.STRING
   );
 }

@@ -54,7 +54,7 @@ export const migrations: readonly Migration[] = [
   {
     name: "0001-${plural}",
     statements: ({ ${words.join(", ")} }) => [
-      sql\`create table if not exists ${plural} (
+      sql\`create table if not exists \${sql.table("${plural}")} (
 ${columns(plan)
   .map(({ column, sql }) => `        ${column} ${sql}`)
   .join(",\n")}
