@@ -56,6 +56,8 @@ export function childEnvironment(root: string): NodeJS.ProcessEnv {
     ...env,
     PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}`,
     NX_DAEMON: "false",
+    // By default all checkouts of a repository share one.
+    NX_CACHE_DIRECTORY: join(root, ".nx/cache"),
     NX_WORKSPACE_ROOT_PATH: undefined,
     NO_COLOR: "1",
   };

@@ -15,12 +15,14 @@ const path = "docs/build-a-service.md";
 const timeout = 600_000;
 
 test(path, { timeout }, async (t) => {
+  const services = new ServicesTerminal();
+  // Before their folder is removed.
+  t.after(() => services.close());
   const { root } = await copyRepository(t, repositoryRoot);
   const ports = new OtherPorts(root);
-  const terminal = new Terminal({ cwd: root, env: readersEnvironment() });
-  const services = new ServicesTerminal();
+  const reader = readersEnvironment(root);
+  const terminal = new Terminal({ cwd: root, env: reader });
   t.after(() => terminal.close());
-  t.after(() => services.close());
 
   const perform = async (step: Step): Promise<void> => {
     switch (step.kind) {
@@ -28,7 +30,7 @@ test(path, { timeout }, async (t) => {
         execFileSync("git", ["apply"], { cwd: root, input: step.diff, stdio: "pipe" });
         return;
       case "start": {
-        const env = { ...readersEnvironment(), ...(await ports.settings()) };
+        const env = { ...reader, ...(await ports.settings()) };
         const isReady = (output: string) => isShown(step.shows, ports.asInGuide(stripVTControlCharacters(output)));
         return services.start(step.command, { cwd: root, env }, isReady);
       }
@@ -45,7 +47,8 @@ test(path, { timeout }, async (t) => {
   };
 
   let broken = false;
-  for (const { title, steps } of readGuide(readFileSync(join(root, path), "utf8")))
+  const sections = readGuide(readFileSync(join(root, path), "utf8")).filter(({ steps }) => steps.length > 0);
+  for (const { title, steps } of sections)
     await t.test(title, async (t) => {
       if (broken) return t.skip("a section before has failed");
       for (const step of steps) {
@@ -57,11 +60,18 @@ test(path, { timeout }, async (t) => {
 });
 
 /** The environment of a person's terminal: nothing in it is of this test, nor of what runs it. */
-function readersEnvironment(): NodeJS.ProcessEnv {
+function readersEnvironment(root: string): NodeJS.ProcessEnv {
   const ours = /^(?:npm_|NX_|GIT_|SHOAL_(?!TEST_)|(?:NODE_TEST_CONTEXT|NODE_COMPILE_CACHE|FORCE_COLOR|INIT_CWD|CI)$)/i;
   const kept = Object.entries(process.env).filter(([name]) => !ours.test(name));
-  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !/node_modules/.test(folder));
-  return { ...Object.fromEntries(kept), PATH: folders.join(delimiter), NO_COLOR: "1", NX_DAEMON: "false" };
+  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => !folder.includes("node_modules"));
+  return {
+    ...Object.fromEntries(kept),
+    PATH: folders.join(delimiter),
+    NO_COLOR: "1",
+    NX_DAEMON: "false",
+    // Else all checkouts of a user share one: what was run elsewhere would not be run, and the copy's results would stay.
+    NX_CACHE_DIRECTORY: join(root, ".nx/cache"),
+  };
 }
 
 /** Other ports than the standard ones of a repository's services, which somebody may use on this machine. */

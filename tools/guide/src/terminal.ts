@@ -21,6 +21,7 @@ const stopMs = 20_000;
 
 /** Said by the shell when it is done with what it was given. */
 const mark = "-- done --";
+const isMarked = new RegExp(`^${mark} \\d$`, "m");
 
 /** A shell that is typed into: what one command defines, the next ones know. */
 export class Terminal {
@@ -39,7 +40,7 @@ export class Terminal {
     const succeeded = `echo; echo "${mark} 0"`;
     this.#shell.type(mayFail ? `if ${group}; then ${succeeded}; else ${failed}; fi\n` : `${group}\n${succeeded}\n`);
     const output = () => this.#shell.output.slice(from);
-    const isDone = () => this.#shell.hasEnded || /^-- done -- \d$/m.test(output());
+    const isDone = () => this.#shell.hasEnded || isMarked.test(output());
     if (!(await cameTrue(isDone, commandMs))) throw new Error(`not done in ${commandMs} ms; so far:\n${output()}`);
     const [said, code] = output().split(`\n${mark} `);
     return { succeeded: code?.startsWith("0") === true, output: said ?? "" };
