@@ -16,6 +16,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
 COPY buf.yaml buf.gen.yaml ./
 COPY proto proto
 COPY tools/contracts/src tools/contracts/src
+COPY tools/services/src tools/services/src
 RUN npm run generate
 
 # What the service needs to run.

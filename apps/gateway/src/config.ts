@@ -1,25 +1,21 @@
-import { type SettingsOf, target } from "@shoal/config";
-import { serviceSettings } from "@shoal/runtime";
+import type { Setting, SettingsOf } from "@shoal/config";
+import { services } from "@shoal/contracts/services";
+import { addressSetting, serviceSettings } from "@shoal/runtime";
+import manifest from "../package.json" with { type: "json" };
 
-/** The settings of the gateway. */
-export const declaredSettings = {
-  ...serviceSettings("gateway", 50_054),
-  userAddress: {
-    env: "SHOAL_GATEWAY_USER_ADDRESS",
-    schema: target("user", "127.0.0.1:50051"),
-    about: "Where the user service answers: HOST:PORT, or shoal:///user with a registry.",
-  },
-  inventoryAddress: {
-    env: "SHOAL_GATEWAY_INVENTORY_ADDRESS",
-    schema: target("inventory", "127.0.0.1:50052"),
-    about: "Where the inventory service answers: HOST:PORT, or shoal:///inventory with a registry.",
-  },
-  orderAddress: {
-    env: "SHOAL_GATEWAY_ORDER_ADDRESS",
-    schema: target("order", "127.0.0.1:50053"),
-    about: "Where the order service answers: HOST:PORT, or shoal:///order with a registry.",
-  },
+/** The name of the setting that says where a service answers. */
+type AddressName = `address of ${string}`;
+
+/** The settings of the gateway: an address for each service that has a contract. */
+export const declaredSettings: ReturnType<typeof serviceSettings> & Record<AddressName, Setting<string>> = {
+  ...serviceSettings("gateway", manifest.shoal.grpcPort),
+  ...Object.fromEntries(Object.keys(services).map((name) => [addressOf(name), addressSetting("gateway", name)])),
 };
 
 /** Their values. */
 export type GatewaySettings = SettingsOf<typeof declaredSettings>;
+
+/** What the address of a service is called among the settings. */
+export function addressOf(service: string): AddressName {
+  return `address of ${service}`;
+}

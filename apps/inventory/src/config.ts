@@ -1,10 +1,11 @@
 import { duration, onOrOff, type SettingsOf } from "@shoal/config";
-import { databaseSetting, serviceSettings } from "@shoal/runtime";
+import { databaseSettings, serviceSettings } from "@shoal/runtime";
+import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the inventory service. */
 export const declaredSettings = {
-  ...databaseSetting("inventory"),
-  ...serviceSettings("inventory", 50_052),
+  ...serviceSettings("inventory", manifest.shoal.grpcPort),
+  ...databaseSettings("inventory"),
   sweepIntervalMs: {
     env: "SHOAL_INVENTORY_SWEEP_INTERVAL_MS",
     schema: duration(1_000, 10, 3_600_000),

@@ -1,7 +1,7 @@
 import { repeat } from "@shoal/concurrency";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
-import type { ServiceDefinition } from "@shoal/runtime";
-import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { sqlService } from "@shoal/runtime";
+import { openOutbox } from "@shoal/storage";
 import { batchTracing } from "@shoal/telemetry";
 import { reserveInBatches, reserveOneByOne } from "./batching.ts";
 import type { InventorySettings } from "./config.ts";
@@ -23,16 +23,10 @@ const sweepBatch = 100;
 const countIntervalMs = 5_000;
 
 /** The inventory service and all its parts. */
-export const inventoryService: ServiceDefinition<InventorySettings> = {
+export const inventoryService = sqlService<InventorySettings, InventoryTables>({
   name: "inventory",
-  build: async ({ settings, lifecycle, log, telemetry }) => {
-    const database = openDatabase<InventoryTables>(settings.databaseUrl, {
-      onConnectionEvent: logConnections(log),
-      telemetry,
-    });
-    lifecycle.onStop("database", () => database.close());
-    await migrate(database, migrations);
-
+  migrations,
+  build: async ({ settings, database, lifecycle, log, telemetry }) => {
     const outbox = openOutbox(database, {
       onError: (err) => log.error({ err }, "the outbox failed; it tries again"),
       telemetry,
@@ -95,8 +89,6 @@ export const inventoryService: ServiceDefinition<InventorySettings> = {
           onFault: (err) => log.error({ err }, "a reservation of a batch failed unexpectedly"),
         }),
       ],
-      admission: admission(database),
-      inUse: () => ({ connections: database.borrowers() }),
     };
   },
-};
+});

@@ -1,20 +1,13 @@
-import { duration, integer, onOrOff, type SettingsOf, target } from "@shoal/config";
-import { databaseSetting, serviceSettings } from "@shoal/runtime";
+import { duration, integer, onOrOff, type SettingsOf } from "@shoal/config";
+import { addressSetting, databaseSettings, serviceSettings } from "@shoal/runtime";
+import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the order service. */
 export const declaredSettings = {
-  ...databaseSetting("order"),
-  ...serviceSettings("order", 50_053),
-  userAddress: {
-    env: "SHOAL_ORDER_USER_ADDRESS",
-    schema: target("user", "127.0.0.1:50051"),
-    about: "Where the user service answers: HOST:PORT, or shoal:///user with a registry.",
-  },
-  inventoryAddress: {
-    env: "SHOAL_ORDER_INVENTORY_ADDRESS",
-    schema: target("inventory", "127.0.0.1:50052"),
-    about: "Where the inventory service answers: HOST:PORT, or shoal:///inventory with a registry.",
-  },
+  ...serviceSettings("order", manifest.shoal.grpcPort),
+  ...databaseSettings("order"),
+  userAddress: addressSetting("order", "user"),
+  inventoryAddress: addressSetting("order", "inventory"),
   holdMs: {
     env: "SHOAL_ORDER_HOLD_MS",
     schema: duration(900_000, 1_000, 86_400_000),

@@ -55,6 +55,7 @@ for (const engine of storageEngines)
       SHOAL_ORDER_GRPC_PORT: "0",
       SHOAL_ORDER_ADMIN_PORT: "0",
       SHOAL_ORDER_DATABASE_URL: databaseUrl,
+      SHOAL_ORDER_USER_ADDRESS: "127.0.0.1:1",
       SHOAL_ORDER_INVENTORY_ADDRESS: `127.0.0.1:${port}`,
       SHOAL_ORDER_SETTLE_INTERVAL_MS: "10",
     });

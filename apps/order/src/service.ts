@@ -3,8 +3,8 @@ import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_servic
 import { UserService } from "@shoal/contracts/user/v1/user_service";
 import { createContext, newId, runWithContext, systemClock } from "@shoal/kernel";
 import { type Client, createClient } from "@shoal/rpc";
-import type { ServiceDefinition } from "@shoal/runtime";
-import { admission, logConnections, migrate, openDatabase, openOutbox } from "@shoal/storage";
+import { sqlService } from "@shoal/runtime";
+import { openOutbox } from "@shoal/storage";
 import { batchTracing, type Instruments } from "@shoal/telemetry";
 import { rememberActive } from "./clients/remember-active.ts";
 import { createBatchedStockHolds, createStockHolds } from "./clients/stock-holds.ts";
@@ -31,16 +31,10 @@ const forgetIntervalMs = 10_000;
 const forgetBatch = 1_000;
 
 /** The order service and all its parts. */
-export const orderService: ServiceDefinition<OrderSettings> = {
+export const orderService = sqlService<OrderSettings, OrderTables>({
   name: "order",
-  build: async ({ settings, lifecycle, log, clientOptions, telemetry }) => {
-    const database = openDatabase<OrderTables>(settings.databaseUrl, {
-      onConnectionEvent: logConnections(log),
-      telemetry,
-    });
-    lifecycle.onStop("database", () => database.close());
-    await migrate(database, migrations);
-
+  migrations,
+  build: async ({ settings, database, lifecycle, log, clientOptions, telemetry }) => {
     const users = createClient(UserService, { ...clientOptions, address: settings.userAddress });
     lifecycle.onStop("user client", () => users[Symbol.dispose]());
     const inventory = createClient(InventoryService, { ...clientOptions, address: settings.inventoryAddress });
@@ -95,11 +89,9 @@ export const orderService: ServiceDefinition<OrderSettings> = {
           streamConcurrency: settings.streamConcurrency,
         }),
       ],
-      admission: admission(database),
-      inUse: () => ({ connections: database.borrowers() }),
     };
   },
-};
+});
 
 /** The domain's ports: what is asked at the same time is asked together, unless the settings say otherwise. */
 function portsOf(

@@ -1,8 +1,9 @@
 import type { SettingsOf } from "@shoal/config";
-import { databaseSetting, serviceSettings } from "@shoal/runtime";
+import { databaseSettings, serviceSettings } from "@shoal/runtime";
+import manifest from "../package.json" with { type: "json" };
 
 /** The settings of the user service. */
-export const declaredSettings = { ...serviceSettings("user", 50_051), ...databaseSetting("user") };
+export const declaredSettings = { ...serviceSettings("user", manifest.shoal.grpcPort), ...databaseSettings("user") };
 
 /** Their values. */
 export type UserSettings = SettingsOf<typeof declaredSettings>;

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type UserSchema, UserService, UserStatus } from "@shoal/contracts/user/v1/user_service";
 import { cutPage, decodePageToken, implement } from "@shoal/rpc";
-import type { User } from "./domain/user.ts";
+import { domain, type User } from "./domain/user.ts";
 import type { Users } from "./domain/users.ts";
 
 const defaultPageSize = 50;
@@ -31,7 +31,7 @@ export function userHandlers(users: Users) {
 
     listUsers: async ({ pageSize, pageToken }) => {
       const limit = pageSize || defaultPageSize;
-      const [after] = decodePageToken(pageToken, listScope, ["string"], "shoal.user") ?? [""];
+      const [after] = decodePageToken(pageToken, listScope, ["string"], domain) ?? [""];
       const found = await users.list(String(after), limit + 1);
       const { page, nextPageToken } = cutPage(found, limit, listScope, ({ id }) => [id]);
       return { users: page.map(toMessage), nextPageToken };

@@ -5,6 +5,7 @@ export {
   host,
   integer,
   logLevel,
+  oneOf,
   onOrOff,
   parsed,
   port,

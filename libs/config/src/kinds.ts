@@ -50,6 +50,15 @@ export function logLevel(): z.ZodType<"trace" | "debug" | "info" | "warn" | "err
     .pipe(z.enum(levels, `must be one of ${levels.join(", ")}`));
 }
 
+/** One of some words; the first unless set. */
+export function oneOf<const W extends string>(first: W, ...others: readonly W[]): z.ZodType<W, string | undefined> {
+  const words = [first, ...others] as const;
+  return z
+    .string()
+    .default(first)
+    .pipe(z.enum(words, `must be one of ${words.join(", ")}`));
+}
+
 /** Whether something is done. */
 export function onOrOff(fallback: "on" | "off"): z.ZodType<boolean, string | undefined> {
   return z

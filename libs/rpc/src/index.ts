@@ -18,6 +18,7 @@ export { errorOf, serverDraining, statusOf } from "./errors.ts";
 export { LivePolicies, type LivePolicy } from "./live-policies.ts";
 export { sendableMetadata } from "./metadata.ts";
 export { type ContextKey, type ContextValues, contextKey, type Layer, type Middleware } from "./middleware.ts";
+export { notWritten } from "./not-written.ts";
 export { type Cursor, cutPage, decodePageToken } from "./page-token.ts";
 export {
   type BreakerPolicy,
@@ -45,4 +46,5 @@ export { createServer, defaultServerOptions, type RpcServer, type ServerOptions 
 export { type ServerLayerOptions, type ServerMiddleware, serverLayers } from "./server/server-layers.ts";
 export { serverTelemetry } from "./server/server-telemetry.ts";
 export { type ClientTls, defaultTlsReload, type ServerTls } from "./tls.ts";
+export { upstreamError } from "./upstream-error.ts";
 export { requireValid } from "./validation.ts";

@@ -8,7 +8,7 @@ import type { ReadyMessage } from "./run-service.ts";
 
 /** A service that does what its environment tells it to. */
 const program = `
-  import { databaseSetting, runService, serviceSettings } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+  import { databaseSettings, runService, serviceSettings } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
   await runService({
     name: "fixture",
     build: async ({ lifecycle }) => {
@@ -18,7 +18,7 @@ const program = `
       lifecycle.onStop("part", () => console.log("part ended"));
       return { services: [] };
     },
-  }, { ...serviceSettings("fixture", 0), ...databaseSetting("fixture") });
+  }, { ...serviceSettings("fixture", 0), ...databaseSettings("fixture") });
 `;
 
 function start(t: TestContext, env: Record<string, string> = {}) {

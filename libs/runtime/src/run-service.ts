@@ -64,6 +64,13 @@ export async function runService<S extends ServiceSettings>(
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopAsked.resolve(signal));
   process.once("disconnect", () => stopAsked.resolve("the parent is gone"));
 
+  const task = definition.insteadOfServing?.(settings);
+  if (task !== undefined) {
+    const stopped = stopAsked.promise.then((because) => die(new Error(`stopped before it was done: ${because}`)));
+    log.info(await Promise.race([task().catch((error) => die(error)), stopped]));
+    return await end(0);
+  }
+
   const start = async () => {
     if (settings.telemetry) {
       telemetry = await startTelemetry({ service: name, version, log });

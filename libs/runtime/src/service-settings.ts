@@ -4,10 +4,12 @@ import {
   host,
   integer,
   logLevel,
+  oneOf,
   onOrOff,
   parsed,
   port,
   type Setting,
+  target,
   text,
 } from "@shoal/config";
 import { parseRegistryUrl } from "@shoal/discovery";
@@ -139,13 +141,42 @@ export function serviceSettings(
   };
 }
 
-/** The setting of a service that keeps state: `SHOAL_<NAME>_DATABASE_URL`. */
-export function databaseSetting(name: string): { readonly databaseUrl: Setting<string> } {
+/**
+ * The setting of a service that calls another: `SHOAL_<NAME>_<CALLEE>_ADDRESS`. Unless set, the callee's instances are looked up
+ * in the registry.
+ */
+export function addressSetting(name: string, callee: string): Setting<string> {
+  const registered = `shoal:///${callee}`;
+  return {
+    env: `SHOAL_${name.toUpperCase()}_${callee.toUpperCase()}_ADDRESS`,
+    schema: target(callee, registered),
+    about: `Where the ${callee} service answers: HOST:PORT, or ${registered} with a registry.`,
+  };
+}
+
+/** The settings of a service that keeps state. */
+export interface DatabaseSettings {
+  readonly databaseUrl: string;
+  /** `apply`: at its start; `require`: it does not start without them; `only`: them, and then it ends. */
+  readonly migrations: "apply" | "require" | "only";
+}
+
+/** Declares them for the service `name`: `SHOAL_<NAME>_DATABASE_URL` and `SHOAL_<NAME>_MIGRATIONS`. */
+export function databaseSettings(name: string): {
+  readonly [K in keyof DatabaseSettings]: Setting<DatabaseSettings[K]>;
+} {
+  const prefix = `SHOAL_${name.toUpperCase()}_`;
   return {
     databaseUrl: {
-      env: `SHOAL_${name.toUpperCase()}_DATABASE_URL`,
+      env: `${prefix}DATABASE_URL`,
       schema: checkedText(`sqlite:.shoal/${name}.db`, parseDatabaseUrl),
       about: "Where the state is kept: sqlite:PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE.",
+    },
+    migrations: {
+      env: `${prefix}MIGRATIONS`,
+      schema: oneOf("apply", "require", "only"),
+      about:
+        "What brings the schema up to date: apply: this process does, before it serves. require: another has, or it does not start. only: it does, and ends.",
     },
   };
 }

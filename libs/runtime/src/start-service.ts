@@ -48,6 +48,11 @@ export interface ServiceDefinition<S extends ServiceSettings> {
   readonly name: string;
   /** Opens what is needed, wires it, and answers what to serve. Runs before anything listens for calls. */
   build(parts: ServiceParts<S>): Promise<BuiltService>;
+  /**
+   * What its process does instead of serving, where the settings ask for that; it ends after that, with what is answered as its
+   * last line of the log. Only for {@link runService}.
+   */
+  readonly insteadOfServing?: (settings: S) => (() => Promise<string>) | undefined;
 }
 
 /** A service that takes calls. */
@@ -140,7 +145,7 @@ function requireRegistry(service: string, settings: ServiceSettings): void {
   if (lookedUp === undefined) return;
   const variable = `SHOAL_${service.toUpperCase()}_REGISTRY`;
   throw new Error(
-    `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT`,
+    `${lookedUp} is looked up in a registry, and none is set; set ${variable}, such as to etcd://HOST:PORT, or its address`,
   );
 }
 

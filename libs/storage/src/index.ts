@@ -12,7 +12,7 @@ export {
 } from "./idempotency.ts";
 export { insertRows } from "./insert-rows.ts";
 export { type ConnectionLog, logConnections } from "./log-connections.ts";
-export { type Migration, migrate } from "./migrations.ts";
+export { type Migration, migrate, pendingMigrations } from "./migrations.ts";
 export { defaultOutboxFeedOptions, OutboxFeed, type OutboxFeedOptions } from "./outbox/feed.ts";
 export { acceptEvents, type InboxTables, inboxSchema, pruneInbox } from "./outbox/inbox.ts";
 export { type Outbox, type OutboxOptions, openOutbox } from "./outbox/open-outbox.ts";

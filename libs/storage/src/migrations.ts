@@ -22,14 +22,7 @@ export interface Migration {
  * was written by a newer release, and this one must not touch it.
  */
 export async function migrate<S>(database: Database<S>, migrations: readonly Migration[]): Promise<void> {
-  const types = columnTypes(database.engine);
-  const provided = Object.fromEntries(migrations.map((migration) => [migration.name, toKysely(migration, types)]));
-  const migrator = new Migrator({
-    db: database.db,
-    provider: { getMigrations: async () => provided },
-    migrationTableName: "shoal_migration",
-    migrationLockTableName: "shoal_migration_lock",
-  });
+  const migrator = migratorOf(database, migrations);
   const { error } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const unknown = /previously executed migration (\S+) is missing/.exec(String(error))?.[1];
@@ -39,6 +32,26 @@ export async function migrate<S>(database: Database<S>, migrations: readonly Mig
       "Run that release or a newer one, or give this one another database.",
     { cause: error },
   );
+}
+
+/** The names of those of `migrations` that the database has not had yet, in their order. Changes nothing. */
+export async function pendingMigrations<S>(
+  database: Database<S>,
+  migrations: readonly Migration[],
+): Promise<readonly string[]> {
+  const known = await migratorOf(database, migrations).getMigrations();
+  return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);
+}
+
+function migratorOf<S>(database: Database<S>, migrations: readonly Migration[]): Migrator {
+  const types = columnTypes(database.engine);
+  const provided = Object.fromEntries(migrations.map((migration) => [migration.name, toKysely(migration, types)]));
+  return new Migrator({
+    db: database.db,
+    provider: { getMigrations: async () => provided },
+    migrationTableName: "shoal_migration",
+    migrationLockTableName: "shoal_migration_lock",
+  });
 }
 
 function toKysely(migration: Migration, types: ColumnTypes): KyselyMigration {

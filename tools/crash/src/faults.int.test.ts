@@ -65,15 +65,9 @@ test("a watch that an unexpected error ends is noted, and goes on", async (t) =>
   assert.match(seen.problems[0] ?? "", /INTERNAL/);
 });
 
-const stumbling: ServiceHandlers<typeof OrderService> = {
-  createOrder: stumble,
-  getOrder: stumble,
-  listOrders: stumble,
-  placeOrders: stumble,
-  confirmOrder: stumble,
-  cancelOrder: stumble,
-  watchOrders: stumble,
-};
+const stumbling = Object.fromEntries(
+  OrderService.methods.map(({ localName }) => [localName, stumble]),
+) as unknown as ServiceHandlers<typeof OrderService>;
 
 async function startOrders(t: TestContext, handlers: ServiceHandlers<typeof OrderService>) {
   const server = createServer({ services: [implement(OrderService, handlers)], errorDomain: "shoal.order" });

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { anyPorts, services } from "@shoal/launcher";
+import { anyPorts } from "@shoal/launcher";
 import { type Client, createClient } from "@shoal/rpc";
+import { services } from "@shoal/services";
 import {
   type DatabaseServerProcess,
   findDatabaseServerBinary,

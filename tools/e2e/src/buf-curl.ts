@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { repositoryRoot } from "@shoal/launcher";
+import { repositoryRoot } from "@shoal/services";
 
 /** What came of a call. */
 export interface BufCurlResult {

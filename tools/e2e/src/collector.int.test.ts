@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, type TestContext, test } from "node:test";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { anyPorts, type LogLine, launch, services } from "@shoal/launcher";
+import { anyPorts, type LogLine, launch } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
+import { services } from "@shoal/services";
 import { lastingPort, type OtlpReceiver, startOtlpReceiver, until } from "@shoal/testkit";
 import { newPlace, startStack } from "./stack.ts";
 

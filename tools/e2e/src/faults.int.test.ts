@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Launched, repositoryRoot } from "@shoal/launcher";
+import type { Launched } from "@shoal/launcher";
+import { repositoryRoot } from "@shoal/services";
 import { type FaultRule, until } from "@shoal/testkit";
 import { newPlace, type Place, startStack } from "./stack.ts";
 

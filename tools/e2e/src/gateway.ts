@@ -2,8 +2,9 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { type Launched, repositoryRoot } from "@shoal/launcher";
+import type { Launched } from "@shoal/launcher";
 import type { ReadyMessage } from "@shoal/runtime";
+import { repositoryRoot } from "@shoal/services";
 import type { Clients } from "./bad-call.ts";
 import { clientsAt } from "./stack.ts";
 
@@ -30,9 +31,6 @@ export async function startGateway(
       SHOAL_GATEWAY_GRPC_PORT: "0",
       SHOAL_GATEWAY_ADMIN_PORT: "0",
       SHOAL_GATEWAY_REGISTRY: registryUrl,
-      SHOAL_GATEWAY_USER_ADDRESS: "shoal:///user",
-      SHOAL_GATEWAY_INVENTORY_ADDRESS: "shoal:///inventory",
-      SHOAL_GATEWAY_ORDER_ADDRESS: "shoal:///order",
       ...env,
     },
   });

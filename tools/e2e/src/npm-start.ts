@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { TestContext } from "node:test";
-import { anyPorts, repositoryRoot } from "@shoal/launcher";
+import { anyPorts } from "@shoal/launcher";
+import { repositoryRoot } from "@shoal/services";
 import { until } from "@shoal/testkit";
 import { untilGone } from "./until-gone.ts";
 

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
-import { repositoryRoot } from "@shoal/launcher";
+import { repositoryRoot } from "@shoal/services";
 import { temporaryDirectory } from "@shoal/testkit";
 
 /** The system's Python, which the system's packages are for. */

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
-import { repositoryRoot } from "@shoal/launcher";
+import { repositoryRoot } from "@shoal/services";
 import { temporaryDirectory, until } from "@shoal/testkit";
 import { npmStart } from "./npm-start.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { services } from "@shoal/services";
 import { readArguments } from "./arguments.ts";
-import { services } from "./services.ts";
 
 const read = (...args: string[]) => readArguments(args, services);
 

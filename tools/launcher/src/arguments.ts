@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { ServiceSpec } from "./services.ts";
+import type { ServiceSpec } from "@shoal/services";
 
 /** What the command line says. */
 export interface LauncherArguments {

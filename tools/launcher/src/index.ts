@@ -3,5 +3,4 @@ export { LaunchError } from "./launch-error.ts";
 export type { LogLine } from "./log-line.ts";
 export { anyPorts } from "./service-environment.ts";
 export type { ServiceEnd } from "./service-process.ts";
-export { gateway, repositoryRoot, type ServiceSpec, services } from "./services.ts";
 export type { ServiceAddress } from "./stack.ts";

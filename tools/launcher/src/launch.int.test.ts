@@ -6,12 +6,12 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import type { ServiceSpec } from "@shoal/services";
 import { temporaryDirectory, until } from "@shoal/testkit";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import { anyPorts } from "./service-environment.ts";
 import type { ServiceEnd } from "./service-process.ts";
-import type { ServiceSpec } from "./services.ts";
 
 test("starts each service once those that it calls are ready, and tells it where they are found", async (t) => {
   const { home, launched } = await start(t);
@@ -380,7 +380,7 @@ async function start(t: TestContext, options: LaunchOptions = {}): Promise<{ hom
 function fixture(folder: string, name: string, ...calls: string[]): ServiceSpec {
   const entry = join(folder, `${name}.ts`);
   symlinkSync(join(import.meta.dirname, "fixture-service.ts"), entry);
-  return { name, entry, grpcPort: 1, calls };
+  return { name, entry, grpcPort: 1, calls, storage: "sql" };
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what the fixture wrote, and the assertions say what it must be.

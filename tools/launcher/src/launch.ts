@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
+import { repositoryRoot, type ServiceSpec, services } from "@shoal/services";
 import { dataDirectoryIn } from "./home.ts";
 import { databaseUrlIn } from "./service-environment.ts";
-import { repositoryRoot, type ServiceSpec, services } from "./services.ts";
 import { type ServiceAddress, Stack, type StackOptions } from "./stack.ts";
 
 /** How {@link launch} starts the services; everything has a default. */

@@ -1,5 +1,7 @@
 // `npm start [-- --fresh --faults --scale SERVICE=N]`: runs all services on this machine until Ctrl-C. Exit code 0 after
 // an orderly stop, 1 when a service could not start or died, 2 for arguments that it does not know, 130 when Ctrl-C was pressed again.
+
+import { services } from "@shoal/services";
 import { argumentsOrExit } from "@shoal/tools-repo/command-line";
 import { onParentGone } from "@shoal/tools-repo/parent";
 import { readArguments } from "./arguments.ts";
@@ -8,7 +10,6 @@ import { createStack, homeOf } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import * as report from "./report.ts";
 import { hasOwnDatabase } from "./service-environment.ts";
-import { services } from "./services.ts";
 
 const usage = `npm start [-- options]: starts every service of Shoal on this machine; Ctrl-C stops them.
 

@@ -1,19 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { services } from "@shoal/services";
 import { databaseUrlOf } from "./launch.ts";
 import { anyPorts, serviceEnvironment } from "./service-environment.ts";
-import { gateway, services } from "./services.ts";
 
 test("every service and the registry can be had at any ports", () => {
-  assert.deepEqual(Object.keys(anyPorts).toSorted(), [
-    "SHOAL_INVENTORY_ADMIN_PORT",
-    "SHOAL_INVENTORY_GRPC_PORT",
-    "SHOAL_ORDER_ADMIN_PORT",
-    "SHOAL_ORDER_GRPC_PORT",
-    "SHOAL_REGISTRY_PORT",
-    "SHOAL_USER_ADMIN_PORT",
-    "SHOAL_USER_GRPC_PORT",
-  ]);
+  const names = services.flatMap(({ name }) =>
+    ["ADMIN", "GRPC"].map((kind) => `SHOAL_${name.toUpperCase()}_${kind}_PORT`),
+  );
+  assert.deepEqual(Object.keys(anyPorts).toSorted(), [...names, "SHOAL_REGISTRY_PORT"].toSorted());
   assert.deepEqual([...new Set(Object.values(anyPorts))], ["0"]);
 });
 
@@ -37,7 +32,8 @@ test("a service's database is known without a start, and is the one that it is s
 });
 
 test("a service without state gets no database, and the addresses of those it calls", () => {
-  const env = serviceEnvironment(gateway, 1, {
+  const door = { name: "door", entry: "", grpcPort: 50_000, calls: ["user", "order"], storage: "none" } as const;
+  const env = serviceEnvironment(door, 1, {
     env: {},
     dataDirectory: "/home/data",
     adminToken: "t",
@@ -45,11 +41,10 @@ test("a service without state gets no database, and the addresses of those it ca
     registryUrl: "local://there:1",
   });
   assert.deepEqual(env, {
-    SHOAL_GATEWAY_GRPC_PORT: "50054",
-    SHOAL_GATEWAY_REGISTRY: "local://there:1",
-    SHOAL_GATEWAY_ADMIN_TOKEN: "t",
-    SHOAL_GATEWAY_USER_ADDRESS: "shoal:///user",
-    SHOAL_GATEWAY_INVENTORY_ADDRESS: "shoal:///inventory",
-    SHOAL_GATEWAY_ORDER_ADDRESS: "shoal:///order",
+    SHOAL_DOOR_GRPC_PORT: "50000",
+    SHOAL_DOOR_REGISTRY: "local://there:1",
+    SHOAL_DOOR_ADMIN_TOKEN: "t",
+    SHOAL_DOOR_USER_ADDRESS: "shoal:///user",
+    SHOAL_DOOR_ORDER_ADDRESS: "shoal:///order",
   });
 });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { type ServiceSpec, services } from "@shoal/services";
 import { LaunchError } from "./launch-error.ts";
-import { type ServiceSpec, services } from "./services.ts";
 
 /** What a service's settings are taken from. */
 export interface ServiceEnvironmentOptions {
@@ -29,7 +29,7 @@ export function serviceEnvironment(
   const prefix = variablePrefix(spec.name);
   const defaults: Record<string, string> = {
     [`${prefix}GRPC_PORT`]: String(spec.grpcPort),
-    ...(!spec.stateless && { [`${prefix}DATABASE_URL`]: databaseUrlIn(dataDirectory, spec.name, env) }),
+    ...(spec.storage === "sql" && { [`${prefix}DATABASE_URL`]: databaseUrlIn(dataDirectory, spec.name, env) }),
     [`${prefix}REGISTRY`]: registryUrl,
     [`${prefix}ADMIN_TOKEN`]: adminToken,
   };

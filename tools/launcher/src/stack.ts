@@ -1,4 +1,5 @@
 import { createLocalRegistryServer, type LocalRegistryServer } from "@shoal/discovery";
+import { repositoryRoot, type ServiceSpec } from "@shoal/services";
 import { lastingPort } from "@shoal/testkit/lasting-port";
 import { removeFaultControls, writeFaultControls } from "./fault-controls.ts";
 import { FaultProxies } from "./fault-proxies.ts";
@@ -13,7 +14,6 @@ import {
   variablePrefix,
 } from "./service-environment.ts";
 import { type ServiceEnd, ServiceProcess } from "./service-process.ts";
-import { repositoryRoot, type ServiceSpec } from "./services.ts";
 
 /** How a stack is started, and who is told of it. */
 export interface StackOptions {

@@ -1,8 +1,11 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { stringify } from "yaml";
 import { promtool } from "./binaries.ts";
 import { panelExpressions, readDashboards, readRules, ruleExpressions } from "./expressions.ts";
 import { files } from "./files.ts";
-import { Prometheus, type Series } from "./prometheus.ts";
+import { Prometheus, type Series, wholeConfig } from "./prometheus.ts";
 import { namesIn } from "./promql.ts";
 import { type System, startSystem } from "./system.ts";
 import { breakUsers, makeRound, openShop, watch } from "./traffic.ts";
@@ -24,10 +27,12 @@ const troubles = [
   { instances: ["inventory", "inventory-2"], ms: 4_000 },
 ] as const;
 
-/** Has promtool look at the configuration and the rules, and run the rules' tests. */
-export function checkFiles(say: Say): Problems {
+/** Has promtool look at the configuration, of which it needs a copy in the folder `home`, and the rules, and run the rules' tests. */
+export function checkFiles(home: string, say: Say): Problems {
+  const config = join(home, "prometheus.yml");
+  writeFileSync(config, stringify(wholeConfig()));
   const checks = [
-    ["check", "config", files.prometheus],
+    ["check", "config", config],
     ["check", "rules", ...files.rules],
     ["test", "rules", files.ruleTests],
   ];

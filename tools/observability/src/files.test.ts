@@ -93,20 +93,34 @@ test("what counts as slow leaves out the streams of the contracts, and no other 
 });
 
 test("Prometheus asks all services of the compose file, at their admin ports", () => {
-  const { services } = parse(read(files.compose)) as {
+  const { services } = parse(read(files.composeServices)) as {
     services: Record<string, { healthcheck?: { test?: string[] } }>;
   };
   const admin = Object.entries(services).flatMap(([name, { healthcheck }]) => {
     const [, port] = /127\.0\.0\.1:(\d+)\/readyz/.exec(healthcheck?.test?.join(" ") ?? "") ?? [];
     return port === undefined ? [] : [[name, Number(port)]];
   });
-  const { scrape_configs } = parse(read(files.prometheus)) as {
+  const { scrape_configs } = parse(read(files.scrapeConfigs)) as {
     scrape_configs: { dns_sd_configs: { names: string[]; port: number }[] }[];
   };
   const asked = scrape_configs
     .flatMap(({ dns_sd_configs }) => dns_sd_configs)
     .map(({ names, port }) => [...names, port]);
+  assert.ok(asked.length > 0);
   assert.deepEqual(asked, admin);
+});
+
+test("Prometheus and the compose file read what tells of the services", () => {
+  const { scrape_config_files = [] } = parse(read(files.prometheus)) as { scrape_config_files?: string[] };
+  assert.deepEqual(
+    scrape_config_files.map((name) => join(files.prometheus, "..", name)),
+    [files.scrapeConfigs],
+  );
+  const { include = [] } = parse(read(files.compose)) as { include?: string[] };
+  assert.deepEqual(
+    include.map((name) => join(files.compose, "..", name)),
+    [files.composeServices],
+  );
 });
 
 test("what the compose file mounts is there, and is YAML", () => {

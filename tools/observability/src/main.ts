@@ -33,7 +33,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 const began = performance.now();
 try {
   requirePrometheus();
-  const problems = [...checkFiles(say), ...(asked.files ? [] : await checkSystem())];
+  const home = mkdtempSync(join(tmpdir(), "shoal-observability-"));
+  process.on("exit", () => rmSync(home, { recursive: true, force: true }));
+  const problems = [...checkFiles(home, say), ...(asked.files ? [] : await checkSystem(home))];
   for (const problem of problems) console.error(problem);
   say(problems.length === 0 ? "all is well" : `${problems.length} problems`);
   process.exitCode = problems.length === 0 ? 0 : 1;
@@ -42,9 +44,7 @@ try {
   process.exitCode = 1;
 }
 
-async function checkSystem(): Promise<readonly string[]> {
-  const home = mkdtempSync(join(tmpdir(), "shoal-observability-"));
-  process.on("exit", () => rmSync(home, { recursive: true, force: true }));
+async function checkSystem(home: string): Promise<readonly string[]> {
   const limit = setTimeout(() => {
     console.error(`It has not ended within ${timeLimitMs / 1_000} seconds.`);
     process.exit(1);

@@ -30,6 +30,12 @@ export interface RuleState {
   readonly state?: "firing" | "pending" | "inactive";
 }
 
+/** What is read of Prometheus's configuration here. */
+interface PrometheusConfig {
+  readonly rule_files: readonly string[];
+  readonly scrape_configs: readonly Readonly<Record<string, unknown>>[];
+}
+
 /** How long Prometheus may take to start, in milliseconds. */
 const startTimeoutMs = 30_000;
 
@@ -125,21 +131,26 @@ export class Prometheus implements AsyncDisposable {
   }
 }
 
-/** Our own prometheus.yml, with the instances in place of the names by which DNS would know them. */
+/**
+ * Our own prometheus.yml with whom it asks in it: the Prometheus of Debian 12 does not know `scrape_config_files` yet. To be
+ * written to any folder.
+ */
+export function wholeConfig(): PrometheusConfig {
+  const { scrape_config_files: _, ...config } = parse(readFileSync(files.prometheus, "utf8"));
+  const { scrape_configs } = parse(readFileSync(files.scrapeConfigs, "utf8"));
+  return { ...config, rule_files: [...files.rules], scrape_configs };
+}
+
+/** That, with the instances in place of the names by which DNS would know them. */
 function configFor(targets: readonly Target[]): string {
-  const config = parse(readFileSync(files.prometheus, "utf8")) as {
-    global: Record<string, string>;
-    rule_files: string[];
-    scrape_configs: Record<string, unknown>[];
-  };
-  config.global = { scrape_interval: "1s", evaluation_interval: "1s" };
-  config.rule_files = [...files.rules];
-  for (const scrape of config.scrape_configs) {
-    delete scrape["dns_sd_configs"];
-    scrape["static_configs"] = targets.map(({ service, adminAddress }) => ({
-      targets: [adminAddress],
-      labels: { __meta_dns_name: service },
-    }));
-  }
-  return stringify(config);
+  const config = wholeConfig();
+  const static_configs = targets.map(({ service, adminAddress }) => ({
+    targets: [adminAddress],
+    labels: { __meta_dns_name: service },
+  }));
+  return stringify({
+    ...config,
+    global: { scrape_interval: "1s", evaluation_interval: "1s" },
+    scrape_configs: config.scrape_configs.map(({ dns_sd_configs: _, ...scrape }) => ({ ...scrape, static_configs })),
+  });
 }

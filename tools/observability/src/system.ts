@@ -1,8 +1,9 @@
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
-import { anyPorts, gateway, type Launched, launch, services } from "@shoal/launcher";
+import { anyPorts, type Launched, launch } from "@shoal/launcher";
 import { type Client, createClient } from "@shoal/rpc";
+import { gateway, services } from "@shoal/services";
 
 /** All of Shoal, with a fault proxy before every instance, and clients that call through the gateway. */
 export interface System extends AsyncDisposable {

@@ -5,14 +5,15 @@ import type { CheckResult } from "./check-result.ts";
 import { runTool } from "./run-tool.ts";
 import { workspaceRoot } from "./workspace.ts";
 
-const sources = ["proto", "buf.yaml", "buf.gen.yaml", "package.json", "tools/contracts"];
+const sources = ["proto", "buf.yaml", "buf.gen.yaml", "package.json", "tools/contracts", "apps/*/package.json"];
 const generated = ["libs/contracts/gen", "libs/contracts/third-party"];
 
 /** Generates the contracts' code anew, in a copy, and compares it with what is there, file by file. */
 export async function checkGenerated(): Promise<CheckResult> {
   const copy = mkdtempSync(join(tmpdir(), "shoal-generated-"));
   try {
-    for (const source of sources) cpSync(join(workspaceRoot, source), join(copy, source), { recursive: true });
+    for (const source of globSync(sources, { cwd: workspaceRoot }))
+      cpSync(join(workspaceRoot, source), join(copy, source), { recursive: true });
     symlinkSync(join(workspaceRoot, "node_modules"), join(copy, "node_modules"));
     const { ok, output } = await runTool("node", join(copy, "tools/contracts/src/generate.ts"));
     if (!ok) return { ok, details: output };

@@ -15,6 +15,7 @@ const checks: Readonly<Record<string, () => Promise<CheckResult>>> = {
   types: () => tool("tsc", "--noEmit"),
   "layer boundaries": checkBoundaries,
   "lock file": checkLockFile,
+  "deployment files": () => tool("node", "tools/deploy/src/write.ts", "--check"),
   "contracts: lint": () => tool("buf", "lint"),
   "contracts: format": () => tool("buf", "format", "--diff", "--exit-code", "proto"),
   "contracts: breaking changes": checkBreaking,

@@ -24,7 +24,8 @@ export function emailKey(email: string): string {
   return email.normalize("NFC").toLowerCase();
 }
 
-const domain = "shoal.user";
+/** Whose errors are these. */
+export const domain = "shoal.user";
 const resource = (id: string) => ({ type: "shoal.user.User", name: id });
 
 /** NOT_FOUND: no user has this id. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
-import { anyPorts, launch, services } from "@shoal/launcher";
+import { anyPorts, launch } from "@shoal/launcher";
 import { createClient } from "@shoal/rpc";
+import { services } from "@shoal/services";
 import { openDatabase } from "@shoal/storage";
 import { createTestDatabase, needsDatabaseServer, temporaryDirectory } from "@shoal/testkit";
 import { sql } from "kysely";

@@ -1,0 +1,36 @@
+import { execFileSync } from "node:child_process";
+import { toolEnvironment } from "@shoal/tools-repo/workspace";
+
+/** What must be done to a repository after files of it have been written or deleted. */
+export interface Finish {
+  /** The files that were written, which are formatted. */
+  readonly written: readonly string[];
+  /** What is said at the end, line by line. */
+  readonly says: readonly string[];
+}
+
+/** Formats what was written, links packages, and makes the contracts' code anew. Needs no network. Throws where a step fails. */
+export function finish(root: string, { written, says }: Finish): void {
+  const sources = written.filter((path) => /\.(?:ts|json)$/.test(path) && path !== "package-lock.json");
+  const protos = written.filter((path) => path.endsWith(".proto"));
+  for (const proto of protos) run(root, "buf", "format", "-w", proto);
+  // First, for it fails for nobody else's reason.
+  if (sources.length > 0) run(root, "biome", "check", "--write", "--colors=off", ...sources);
+  // npm's own links, so that what `npm start` compares with package-lock.json is up to date.
+  run(root, "npm", "install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error");
+  run(root, "node", "tools/repo/src/complete-lock.ts");
+  run(root, "node", "tools/contracts/src/generate.ts");
+  for (const line of says) console.log(line);
+}
+
+function run(root: string, command: string, ...args: string[]): void {
+  try {
+    execFileSync(command, args, { cwd: root, env: toolEnvironment(root), stdio: "pipe", encoding: "utf8" });
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    throw new Error(
+      `${[command, ...args.slice(0, 3)].join(" ")} failed; the files are all written. Undo that (a service: nx g remove-service NAME), or mend the cause and run \`npm run lock\`, \`npm run generate\` and \`npm run format\`:\n${stdout}${stderr}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,126 @@
+import { dirname, relative } from "node:path/posix";
+import type { Tree } from "nx/src/devkit-exports";
+import { finish } from "../finish.ts";
+import { camelCase, kebabCase, pascalCase } from "../names.ts";
+import { servicesIn } from "../workspace.ts";
+import { addToBlock, messageBody } from "./contract-text.ts";
+import { handlerFile, handlerTest } from "./handler-files.ts";
+
+/** What is asked for, as Nx hands it over. */
+export interface RpcOptions {
+  readonly service: string;
+  readonly method: string;
+}
+
+/** A method that is to be written. */
+export interface MethodPlan {
+  /** `order`. */
+  readonly service: string;
+  /** `RefundOrder`. */
+  readonly method: string;
+  /** The fields of its request, as code calls them. */
+  readonly fields: readonly string[];
+  /** The one field of its response, if it has one. */
+  readonly answer: string | undefined;
+}
+
+/**
+ * `nx g rpc SERVICE METHOD`: adds a unary method to a service's contract, with its handler, and a test that fails until it is
+ * written. It asks for what the contract's first `Get…` asks for, and answers the same. Throws an `Error` that says what cannot
+ * be, before anything is written.
+ */
+export async function rpcGenerator(tree: Tree, { service, method }: RpcOptions): Promise<() => void> {
+  const contractPath = `proto/shoal/${service}/v1/${service}_service.proto`;
+  const contract = readContract(tree, service, contractPath);
+  requireNewMethod(contract, method, `${pascalCase(service)}Service`);
+  const handlersPath = findHandlers(tree, service);
+  const request = likeFirstRead(contract, "Request");
+  const response = likeFirstRead(contract, "Response");
+  const plan: MethodPlan = {
+    service,
+    method,
+    fields: fieldsOf(request).map(camelCase),
+    answer: fieldsOf(response).map(camelCase)[0],
+  };
+  const folder = dirname(handlersPath);
+  const file = kebabCase(method);
+  for (const path of [`${folder}/${file}.ts`, `${folder}/${file}.test.ts`])
+    if (tree.exists(path)) throw new Error(`there is ${path} already: choose another name, or remove that first`);
+
+  const rpc = `\n  // Not written yet: UNIMPLEMENTED (METHOD_NOT_WRITTEN).\n  rpc ${method}(${method}Request) returns (${method}Response);\n`;
+  const messages = `\nmessage ${method}Request {${request}}\n\nmessage ${method}Response {${response}}\n`;
+  tree.write(
+    contractPath,
+    `${addToBlock(contract, `service ${pascalCase(service)}Service {`, rpc).trimEnd()}\n${messages}`,
+  );
+  tree.write(`${folder}/${file}.ts`, handlerFile(plan));
+  tree.write(`${folder}/${file}.test.ts`, handlerTest(plan, `${folder}/${file}.ts`));
+  const handlers = tree.read(handlersPath, "utf8") ?? "";
+  const head = `implement(${pascalCase(service)}Service, {`;
+  const imported = `import { ${camelCase(method)} } from "./${relative(folder, `${folder}/${file}.ts`)}";\n`;
+  const separator = /,\s*$/.test(bodyBefore(handlers, head)) ? "" : ",";
+  tree.write(handlersPath, imported + addToBlock(handlers, head, `${separator}\n    ${camelCase(method)},\n  `));
+  const written = tree.listChanges().map(({ path }) => path);
+  return () =>
+    finish(tree.root, {
+      written,
+      says: [
+        "",
+        `${method} is in the contract of ${service}, and answers UNIMPLEMENTED until it is written:`,
+        "",
+        `  ${contractPath}  what it asks for, answers and promises`,
+        `  ${folder}/${file}.ts  the handler`,
+        `  ${folder}/${file}.test.ts  fails until that is written`,
+      ],
+    });
+}
+
+function readContract(tree: Tree, service: string, path: string): string {
+  const { services } = servicesIn(tree);
+  if (!services.some(({ name }) => name === service)) {
+    const known = services.map(({ name }) => name).join(", ");
+    throw new Error(`there is no service ${service}; there are ${known}`);
+  }
+  const contract = tree.read(path, "utf8");
+  if (contract === null) throw new Error(`${service} has no contract at ${path}`);
+  return contract;
+}
+
+function requireNewMethod(contract: string, method: string, service: string): void {
+  if (!/^[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+$/.test(method))
+    throw new Error(`"${method}" cannot be a method's name: a verb and a noun, such as RefundOrder`);
+  if (new RegExp(`\\brpc ${method}\\b`).test(contract)) throw new Error(`${service} has ${method} already`);
+  for (const message of [`${method}Request`, `${method}Response`])
+    if (messageBody(contract, message) !== undefined) throw new Error(`the contract has a message ${message} already`);
+}
+
+function findHandlers(tree: Tree, service: string): string {
+  const head = `implement(${pascalCase(service)}Service, {`;
+  const found = sourcesIn(tree, `apps/${service}/src`).find((path) => tree.read(path, "utf8")?.includes(head));
+  if (found === undefined)
+    throw new Error(`no file of apps/${service}/src has "${head}", where the handler would be added`);
+  return found;
+}
+
+function sourcesIn(tree: Tree, folder: string): readonly string[] {
+  return tree.children(folder).flatMap((name) => {
+    const path = `${folder}/${name}`;
+    if (!tree.isFile(path)) return sourcesIn(tree, path);
+    return name.endsWith(".ts") && !name.endsWith(".test.ts") ? [path] : [];
+  });
+}
+
+/** The fields of the request or response of the contract's first method that reads one thing; none where there is no such method. */
+function likeFirstRead(contract: string, kind: "Request" | "Response"): string {
+  const [, first] = /\brpc (Get[A-Za-z0-9]+)\(/.exec(contract) ?? [];
+  return (first !== undefined && messageBody(contract, `${first}${kind}`)) || "";
+}
+
+function fieldsOf(body: string): readonly string[] {
+  return [...body.matchAll(/^ {2}(?:repeated )?[\w.]+ (\w+) = \d+/gm)].map(([, name]) => name ?? "");
+}
+
+function bodyBefore(text: string, head: string): string {
+  const whole = addToBlock(text, head, "\u0000");
+  return whole.slice(0, whole.indexOf("\u0000")).trimEnd();
+}

@@ -1,0 +1,44 @@
+import { camelCase, kebabCase } from "../names.ts";
+import type { MethodPlan } from "./generator.ts";
+
+/** The handler: maps both ways, around a use case that is still to be written. */
+export function handlerFile({ service, method, fields, answer }: MethodPlan): string {
+  const name = camelCase(method);
+  return `import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { ${method}Request, ${method}ResponseSchema } from "@shoal/contracts/${service}/v1/${service}_service";
+import { notWritten } from "@shoal/rpc";
+
+/** ${method}: the contract's words in, the domain's use case, the contract's words out. */
+export async function ${name}(request: ${method}Request): Promise<MessageInitShape<typeof ${method}ResponseSchema>> {
+  ${answer === undefined ? "await perform(asked(request));\n  return {};" : `return { ${answer}: await perform(asked(request)) };`}
+}
+
+/** What is asked for, as the domain calls it. */
+function asked(${fields.length === 0 ? "_request" : `{ ${fields.join(", ")} }`}: ${method}Request) {
+  return { ${fields.join(", ")} };
+}
+
+/** To be replaced by a use case of the domain, which the handlers are given. */
+async function perform(_asked: ReturnType<typeof asked>): Promise<never> {
+  throw notWritten("${method}", "shoal.${service}");
+}
+`;
+}
+
+/** Its test, which fails until the handler is written. */
+export function handlerTest({ service, method }: MethodPlan, path: string): string {
+  const name = camelCase(method);
+  return `import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { ${method}RequestSchema } from "@shoal/contracts/${service}/v1/${service}_service";
+import { ${name} } from "./${kebabCase(method)}.ts";
+
+test("${method} answers", async () => {
+  await assert.doesNotReject(
+    ${name}(create(${method}RequestSchema)),
+    "${method} is not written yet: write ${path}, then say here what it answers",
+  );
+});
+`;
+}

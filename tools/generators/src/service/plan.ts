@@ -1,0 +1,234 @@
+import type { Services } from "@shoal/services";
+import { listOf, pascalCase, plural } from "../names.ts";
+import type { Reference } from "./references.ts";
+
+/** What is asked for, as Nx hands it over. */
+export interface ServiceOptions {
+  readonly name: string;
+  /** Names of methods, separated by commas. */
+  readonly methods?: string;
+  readonly storage?: "sql" | "none";
+  /** Names of services, separated by commas. */
+  readonly calls?: string;
+}
+
+/** A service that is to be written. */
+export interface ServicePlan {
+  /** `payment`. */
+  readonly name: string;
+  /** `Payment`: what the service is about. */
+  readonly entity: string;
+  /** `payments`. */
+  readonly plural: string;
+  readonly grpcPort: number;
+  readonly storage: "sql" | "none";
+  /** What it refers to, each known by a service that it calls. */
+  readonly references: readonly Reference[];
+  /** Whether there is a method that lists, and one that deletes. */
+  readonly lists: boolean;
+  readonly deletes: boolean;
+  /** Methods that are left to be written: `ConfirmPayment`. */
+  readonly custom: readonly string[];
+}
+
+/** Words that a service cannot be called by. */
+const reserved = new Set([
+  // The contracts' own folders, settings of other things (`SHOAL_TEST_…`), and what Compose has besides services.
+  ...[
+    "buf",
+    "compose",
+    "demo",
+    "echo",
+    "faults",
+    "fixture",
+    "google",
+    "grpc",
+    "policy",
+    "registry",
+    "shoal",
+    "test",
+    "type",
+  ],
+  ...[
+    "collector",
+    "databases",
+    "etcd",
+    "grafana",
+    "invariants",
+    "jaeger",
+    "localhost",
+    "loki",
+    "mysql",
+    "prometheus",
+    "redis",
+  ],
+  // What every service's own code calls something by.
+  ...[
+    "app",
+    "asked",
+    "assert",
+    "call",
+    "client",
+    "clock",
+    "config",
+    "context",
+    "database",
+    "directory",
+    "domain",
+    "handler",
+  ],
+  ...[
+    "id",
+    "kept",
+    "lifecycle",
+    "log",
+    "main",
+    "migration",
+    "reference",
+    "service",
+    "setting",
+    "settings",
+    "start",
+    "store",
+  ],
+  ...["telemetry", "timestamp"],
+  // Types and words of JavaScript, TypeScript and YAML.
+  ...[
+    "array",
+    "bigint",
+    "boolean",
+    "date",
+    "error",
+    "map",
+    "number",
+    "object",
+    "promise",
+    "record",
+    "set",
+    "string",
+    "symbol",
+  ],
+  ...[
+    "arguments",
+    "async",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+  ],
+  ...[
+    "do",
+    "else",
+    "enum",
+    "eval",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "implements",
+    "import",
+  ],
+  ...[
+    "in",
+    "instanceof",
+    "interface",
+    "let",
+    "new",
+    "no",
+    "null",
+    "off",
+    "on",
+    "package",
+    "private",
+    "protected",
+    "public",
+  ],
+  ...[
+    "return",
+    "static",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typeof",
+    "undefined",
+    "var",
+    "void",
+    "while",
+  ],
+  ...["with", "yes", "yield"],
+]);
+
+/** Why there can be no service of that name; undefined: there can. */
+export function nameProblem(
+  name: string,
+  { services, gateway }: Services,
+  isTaken: (path: string) => boolean,
+): string | undefined {
+  if (!/^[a-z][a-z0-9]{1,19}$/.test(name))
+    return `"${name}" cannot be a service's name: one word of 2 to 20 lower-case letters and digits, such as payment`;
+  if ([...services, gateway].some((service) => service.name === name)) return `there is a service ${name} already`;
+  if (reserved.has(name)) return `"${name}" means something else here: choose another name`;
+  for (const path of [`apps/${name}`, `proto/shoal/${name}`, `libs/${name}`, `tools/${name}`])
+    if (isTaken(path)) return `there is ${path} already: choose another name, or remove that first`;
+  return undefined;
+}
+
+/** The first port from 50,055 on that is no other service's, and whose admin port is not either. */
+export function freePort({ services, gateway }: Services): number {
+  const taken = new Set(
+    [...services, gateway].flatMap(({ grpcPort }) => [grpcPort, grpcPort + 1_000, grpcPort - 1_000]),
+  );
+  let port = gateway.grpcPort + 1;
+  while (taken.has(port) || reservedPorts.has(port)) port += 1;
+  return port;
+}
+
+/** The README's examples listen there. */
+const reservedPorts = new Set([50_060]);
+
+/** The methods of a service, as they are asked for. Throws an `Error` that says what cannot be. */
+export function methodsOf(
+  name: string,
+  storage: "sql" | "none",
+  asked: string | undefined,
+): Pick<ServicePlan, "lists" | "deletes" | "custom"> {
+  const entity = pascalCase(name);
+  const entities = pascalCase(plural(name));
+  const [create, get, list, remove, check] = [
+    `Create${entity}`,
+    `Get${entity}`,
+    `List${entities}`,
+    `Delete${entity}`,
+    `Check${entity}`,
+  ];
+  const stateful = [create, get, list, remove];
+  const standard = storage === "sql" ? stateful : [check];
+  const names = asked === undefined ? (storage === "sql" ? [create, get, list] : [check]) : listOf(asked);
+  for (const method of names) {
+    if (!/^[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+$/.test(method))
+      throw new Error(`"${method}" cannot be a method's name: a verb and a noun, such as Confirm${entity}`);
+    if (storage === "none" && stateful.includes(method))
+      throw new Error(`${method} needs a place to keep things: --storage sql`);
+  }
+  const misnamed = names.find((method) => method.startsWith(`List${entity}`) && method !== list && storage === "sql");
+  if (misnamed !== undefined) throw new Error(`the method that lists is called ${list} here, not ${misnamed}`);
+  const twice = names.find((method, index) => names.indexOf(method) !== index);
+  if (twice !== undefined) throw new Error(`${twice} is named twice`);
+  return {
+    lists: names.includes(list) && storage === "sql",
+    deletes: names.includes(remove) && storage === "sql",
+    custom: names.filter((method) => !standard.includes(method)),
+  };
+}

@@ -1,0 +1,9 @@
+export {
+  gateway,
+  readServices,
+  repositoryRoot,
+  type ServiceSpec,
+  type Services,
+  services,
+  servicesOf,
+} from "./services.ts";
