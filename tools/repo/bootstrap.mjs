@@ -44,6 +44,7 @@ function staleness() {
     const made = times("libs/contracts/third-party/.made");
     if (made.length === 0) return { what: "contracts", why: "are not generated" };
     const sources = ["proto", "buf.gen.yaml", "tools/contracts/src"].flatMap(times);
+    sources.push(...appTimes());
     if (Math.max(...sources) > Math.max(...made)) return { what: "contracts", why: "are older than their sources" };
   }
 }
@@ -97,6 +98,14 @@ function times(path) {
   const stat = fs.statSync(at);
   if (!stat.isDirectory()) return [stat.mtimeMs];
   return [stat.mtimeMs, ...fs.readdirSync(at).flatMap((name) => times(join(path, name)))];
+}
+
+/** When an app came or went, and when one last said of itself what others must know: the contracts' code lists them. */
+function appTimes() {
+  const apps = join(root, "apps");
+  if (!fs.existsSync(apps)) return [];
+  const manifests = fs.readdirSync(apps).flatMap((name) => times(join("apps", name, "package.json")));
+  return [fs.statSync(apps).mtimeMs, ...manifests];
 }
 
 /** Waits until this process alone may install. A lock whose owner has died is taken over. */

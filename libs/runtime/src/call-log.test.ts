@@ -50,6 +50,15 @@ test("each call is a line with its method, code, duration, caller, time left and
   assert.ok(Number(deadlineLeftMs) > 59_000);
 });
 
+test("the line of a call that is refused says why, in the word that its caller gets", () => {
+  const { lines, end } = start();
+  end("NOT_FOUND", new AppError({ kind: "missing", reason: "USER_NOT_FOUND", domain: "shoal.order", message: "none" }));
+  assert.deepEqual(
+    [lines[0]?.["code"], lines[0]?.["reason"], lines[0]?.["err"]],
+    ["NOT_FOUND", "USER_NOT_FOUND", undefined],
+  );
+});
+
 test("a burst of the same failure says why once a second, with how many there were since, and leaves out no call", () => {
   const { lines, time, end } = start();
   const fail = (reason: string) =>

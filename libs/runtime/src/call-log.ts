@@ -1,3 +1,4 @@
+import { isAppError } from "@shoal/kernel";
 import type { CallEnd } from "@shoal/rpc";
 import type { Logger } from "@shoal/telemetry";
 import { Bursts } from "./bursts.ts";
@@ -24,6 +25,7 @@ export function createCallLog(
     const line = {
       method: path,
       code,
+      ...(isAppError(error) && { reason: error.reason }),
       durationMs: Math.round(durationMs * 1_000) / 1_000,
       peer: context.peer.address,
       ...(Number.isFinite(deadline) && { deadlineLeftMs: deadline - Date.now() }),

@@ -45,3 +45,9 @@ export function listOf(text: string | undefined): readonly string[] {
 export function sentence(words: string): string {
   return words.replace(/^./, (letter) => letter.toUpperCase());
 }
+
+/** Throws an `Error` where a method cannot be called that. */
+export function requireMethodName(method: string, example: string): void {
+  if (!/^[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+$/.test(method))
+    throw new Error(`"${method}" cannot be a method's name: a verb and a noun, such as ${example}`);
+}

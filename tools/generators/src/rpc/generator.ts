@@ -1,8 +1,8 @@
 import { dirname, relative } from "node:path/posix";
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
-import { camelCase, kebabCase, pascalCase } from "../names.ts";
-import { servicesIn } from "../workspace.ts";
+import { camelCase, kebabCase, pascalCase, requireMethodName } from "../names.ts";
+import { requireService, servicesIn, sourcesIn } from "../workspace.ts";
 import { addToBlock, messageBody } from "./contract-text.ts";
 import { handlerFile, handlerTest } from "./handler-files.ts";
 
@@ -76,19 +76,14 @@ export async function rpcGenerator(tree: Tree, { service, method }: RpcOptions):
 }
 
 function readContract(tree: Tree, service: string, path: string): string {
-  const { services } = servicesIn(tree);
-  if (!services.some(({ name }) => name === service)) {
-    const known = services.map(({ name }) => name).join(", ");
-    throw new Error(`there is no service ${service}; there are ${known}`);
-  }
+  requireService(servicesIn(tree), service);
   const contract = tree.read(path, "utf8");
   if (contract === null) throw new Error(`${service} has no contract at ${path}`);
   return contract;
 }
 
 function requireNewMethod(contract: string, method: string, service: string): void {
-  if (!/^[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+$/.test(method))
-    throw new Error(`"${method}" cannot be a method's name: a verb and a noun, such as RefundOrder`);
+  requireMethodName(method, "RefundOrder");
   if (new RegExp(`\\brpc ${method}\\b`).test(contract)) throw new Error(`${service} has ${method} already`);
   for (const message of [`${method}Request`, `${method}Response`])
     if (messageBody(contract, message) !== undefined) throw new Error(`the contract has a message ${message} already`);
@@ -96,18 +91,12 @@ function requireNewMethod(contract: string, method: string, service: string): vo
 
 function findHandlers(tree: Tree, service: string): string {
   const head = `implement(${pascalCase(service)}Service, {`;
-  const found = sourcesIn(tree, `apps/${service}/src`).find((path) => tree.read(path, "utf8")?.includes(head));
+  const found = sourcesIn(tree, `apps/${service}/src`).find(
+    (path) => !path.endsWith(".test.ts") && tree.read(path, "utf8")?.includes(head),
+  );
   if (found === undefined)
     throw new Error(`no file of apps/${service}/src has "${head}", where the handler would be added`);
   return found;
-}
-
-function sourcesIn(tree: Tree, folder: string): readonly string[] {
-  return tree.children(folder).flatMap((name) => {
-    const path = `${folder}/${name}`;
-    if (!tree.isFile(path)) return sourcesIn(tree, path);
-    return name.endsWith(".ts") && !name.endsWith(".test.ts") ? [path] : [];
-  });
 }
 
 /** The fields of the request or response of the contract's first method that reads one thing; none where there is no such method. */

@@ -1,5 +1,5 @@
 import type { Services } from "@shoal/services";
-import { listOf, pascalCase, plural } from "../names.ts";
+import { listOf, pascalCase, plural, requireMethodName } from "../names.ts";
 import type { Reference } from "./references.ts";
 
 /** What is asked for, as Nx hands it over. */
@@ -217,8 +217,7 @@ export function methodsOf(
   const standard = storage === "sql" ? stateful : [check];
   const names = asked === undefined ? (storage === "sql" ? [create, get, list] : [check]) : listOf(asked);
   for (const method of names) {
-    if (!/^[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+$/.test(method))
-      throw new Error(`"${method}" cannot be a method's name: a verb and a noun, such as Confirm${entity}`);
+    requireMethodName(method, `Confirm${entity}`);
     if (storage === "none" && stateful.includes(method))
       throw new Error(`${method} needs a place to keep things: --storage sql`);
   }

@@ -5,6 +5,7 @@ import { type DescMethod, type DescService, getOption, hasOption, ScalarType } f
 import { field as rulesOption } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Services } from "@shoal/services";
 import { kebabCase, pascalCase } from "../names.ts";
+import { requireService } from "../workspace.ts";
 
 /** Something that another service knows, and that can be asked for by its key. */
 export interface Reference {
@@ -26,11 +27,8 @@ export interface Reference {
  * What a service that calls `callee` can refer to: what the first method of its contract reads that is called `Get…` and is asked
  * for by one text alone. Throws an `Error` where there is no such method, or no such service.
  */
-export async function referenceTo(root: string, { services }: Services, callee: string): Promise<Reference> {
-  if (!services.some(({ name }) => name === callee)) {
-    const known = services.map(({ name }) => name).join(", ");
-    throw new Error(`there is no service ${callee} to call; there are ${known}`);
-  }
+export async function referenceTo(root: string, services: Services, callee: string): Promise<Reference> {
+  requireService(services, callee);
   const contract = await contractOf(root, callee);
   const reading = contract.methods.find(isReading);
   if (reading === undefined)
