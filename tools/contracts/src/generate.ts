@@ -4,12 +4,13 @@ import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import { readServices } from "@shoal/services";
+import { readServices, type Services } from "@shoal/services/read-services";
 import { printProto } from "./print-proto.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const thirdParty = join(root, "libs/contracts/third-party");
 
+const services = readList();
 rmSync(thirdParty, { recursive: true, force: true });
 copy("google-proto-files", "google/rpc/status.proto", "google/rpc/status.proto");
 copy("google-proto-files", "google/rpc/code.proto", "google/rpc/code.proto");
@@ -28,10 +29,20 @@ if (buf.status === 0) writeServices();
 // Says when this last succeeded (buf leaves files that have not changed as they are): tools/repo/bootstrap.mjs reads it.
 if (buf.status === 0) write(".made", "");
 
+/** What a package.json says that cannot be is for whoever wrote it: it is told without a stack. */
+function readList(): Services {
+  try {
+    return readServices(root);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
+}
+
 /** Writes the contracts of all services, by name, for those who pass calls on to all: `@shoal/contracts/services`. */
 function writeServices(): void {
-  const names = readServices(root)
-    .services.map(({ name }) => name)
+  const names = services.services
+    .map(({ name }) => name)
     .filter((name) => existsSync(join(root, `proto/shoal/${name}/v1/${name}_service.proto`)));
   const exported = (name: string) => `${name[0]?.toUpperCase()}${name.slice(1)}Service`;
   const imports = names.map((name) => `import { ${exported(name)} } from "./${name}/v1/${name}_service_pb.js";\n`);

@@ -1,16 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { toolEnvironment } from "@shoal/tools-repo/workspace";
+import type { Tree } from "nx/src/devkit-exports";
 
-/** What must be done to a repository after files of it have been written or deleted. */
-export interface Finish {
-  /** The files that were written, which are formatted. */
-  readonly written: readonly string[];
-  /** What is said at the end, line by line. */
-  readonly says: readonly string[];
+/**
+ * What is left to do once the tree's changes are written: formats them, links packages, makes the contracts' code anew, and says
+ * `says`, line by line. Needs no network. What it answers throws where a step fails.
+ */
+export function finish(tree: Tree, says: readonly string[]): () => void {
+  const { root } = tree;
+  const written = tree.listChanges().flatMap(({ type, path }) => (type === "DELETE" ? [] : [path]));
+  return () => finishIn(root, written, says);
 }
 
-/** Formats what was written, links packages, and makes the contracts' code anew. Needs no network. Throws where a step fails. */
-export function finish(root: string, { written, says }: Finish): void {
+function finishIn(root: string, written: readonly string[], says: readonly string[]): void {
   const sources = written.filter((path) => /\.(?:ts|json)$/.test(path) && path !== "package-lock.json");
   const protos = written.filter((path) => path.endsWith(".proto"));
   for (const proto of protos) run(root, "buf", "format", "-w", proto);

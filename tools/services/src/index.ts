@@ -1,9 +1,2 @@
-export {
-  gateway,
-  readServices,
-  repositoryRoot,
-  type ServiceSpec,
-  type Services,
-  services,
-  servicesOf,
-} from "./services.ts";
+export { readServices, repositoryRoot, type ServiceSpec, type Services, servicesOf } from "./read-services.ts";
+export { gateway, services } from "./services.ts";

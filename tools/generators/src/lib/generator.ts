@@ -31,15 +31,10 @@ export async function libGenerator(tree: Tree, { name, layer, answers }: LibOpti
   tree.write(`libs/${name}/README.md`, readme(name, answers, below));
   addToLockFile(tree, `libs/${name}`);
   addToReadme(tree, name, answers);
-  const written = tree.listChanges().map(({ path }) => path);
-  return () =>
-    finish(tree.root, {
-      written,
-      says: [
-        "",
-        `libs/${name} is in layer ${layer}: it may import what is below${below.length === 0 ? ", which is nothing" : ""}.`,
-      ],
-    });
+  return finish(tree, [
+    "",
+    `libs/${name} is in layer ${layer}: it may import what is below${below.length === 0 ? ", which is nothing" : ""}.`,
+  ]);
 }
 
 function requireName(tree: Tree, name: string, libraries: readonly string[]): void {

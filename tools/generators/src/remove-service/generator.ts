@@ -23,12 +23,8 @@ export async function removeServiceGenerator(tree: Tree, { name }: { readonly na
   tree.delete(`apps/${name}`);
   tree.delete(`proto/shoal/${name}`);
   writeDeployFiles(tree);
-  return () =>
-    finish(tree.root, {
-      written: [],
-      says: [
-        "",
-        `The ${name} service is gone. Its data is not: .shoal/data/${name}.db*, and the database shoal_${name} of MySQL.`,
-      ],
-    });
+  return finish(tree, [
+    "",
+    `The ${name} service is gone. Its data is not: .shoal/data/${name}.db*, and the database shoal_${name} of MySQL.`,
+  ]);
 }

@@ -60,19 +60,14 @@ export async function rpcGenerator(tree: Tree, { service, method }: RpcOptions):
   const imported = `import { ${camelCase(method)} } from "./${relative(folder, `${folder}/${file}.ts`)}";\n`;
   const separator = /,\s*$/.test(bodyBefore(handlers, head)) ? "" : ",";
   tree.write(handlersPath, imported + addToBlock(handlers, head, `${separator}\n    ${camelCase(method)},\n  `));
-  const written = tree.listChanges().map(({ path }) => path);
-  return () =>
-    finish(tree.root, {
-      written,
-      says: [
-        "",
-        `${method} is in the contract of ${service}, and answers UNIMPLEMENTED until it is written:`,
-        "",
-        `  ${contractPath}  what it asks for, answers and promises`,
-        `  ${folder}/${file}.ts  the handler`,
-        `  ${folder}/${file}.test.ts  fails until that is written`,
-      ],
-    });
+  return finish(tree, [
+    "",
+    `${method} is in the contract of ${service}, and answers UNIMPLEMENTED until it is written:`,
+    "",
+    `  ${contractPath}  what it asks for, answers and promises`,
+    `  ${folder}/${file}.ts  the handler`,
+    `  ${folder}/${file}.test.ts  fails until that is written`,
+  ]);
 }
 
 function readContract(tree: Tree, service: string, path: string): string {

@@ -30,20 +30,15 @@ export async function serviceGenerator(tree: Tree, options: ServiceOptions): Pro
   for (const [path, text] of Object.entries(app)) tree.write(`apps/${name}/${path}`, text);
   addToLockFile(tree, `apps/${name}`);
   writeDeployFiles(tree);
-  const written = tree.listChanges().map(({ path }) => path);
-  return () =>
-    finish(tree.root, {
-      written,
-      says: [
-        "",
-        `The ${name} service is written: shoal.${name}.v1.${entity}Service on port ${grpcPort}, admin on ${grpcPort + 1_000}.`,
-        "",
-        `  npm start                 starts it with the others`,
-        `  npm test -- -p ${name.padEnd(10)} runs its tests`,
-        `${`  apps/${name}/README.md`.padEnd(28)}says how to call it, and where things live`,
-        ...plan.custom.map((method) => `  ${method} is in the contract, and left to you: apps/${name}/src/handlers.ts`),
-      ],
-    });
+  return finish(tree, [
+    "",
+    `The ${name} service is written: shoal.${name}.v1.${entity}Service on port ${grpcPort}, admin on ${grpcPort + 1_000}.`,
+    "",
+    `  npm start                 starts it with the others`,
+    `  npm test -- -p ${name.padEnd(10)} runs its tests`,
+    `${`  apps/${name}/README.md`.padEnd(28)}says how to call it, and where things live`,
+    ...plan.custom.map((method) => `  ${method} is in the contract, and left to you: apps/${name}/src/handlers.ts`),
+  ]);
 }
 
 async function planOf(tree: Tree, { name, methods, storage = "sql", calls }: ServiceOptions): Promise<ServicePlan> {

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { readServices, services } from "./services.ts";
+import { readServices } from "./read-services.ts";
+import { services } from "./services.ts";
 
 /** A repository with such apps. */
 async function repository(t: TestContext, apps: Readonly<Record<string, object>>): Promise<string> {
