@@ -1,11 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create, type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  type Message,
+  type MessageInitShape,
+  ScalarType,
+  toJsonString,
+} from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
 import { EchoRequestSchema, EchoService, GuardedEchoService } from "@shoal/contracts/echo/v1/echo_service";
+import { Code } from "@shoal/contracts/google/rpc/code";
 import { InventoryService } from "@shoal/contracts/inventory/v1/inventory_service";
 import { OrderService } from "@shoal/contracts/order/v1/order_service";
-import { MethodPolicySchema } from "@shoal/contracts/policy/v1/policy";
+import { defaults, MethodPolicySchema, method } from "@shoal/contracts/policy/v1/policy";
 import { UserService } from "@shoal/contracts/user/v1/user_service";
 import { randomFrom } from "@shoal/kernel";
 import { isSurelyValid } from "./quick-check.ts";
@@ -43,7 +54,7 @@ function randomMessage(schema: DescMessage, random: () => number, depth = 0): Me
     if (type === ScalarType.STRING) return text();
     if (type === ScalarType.BYTES) return new Uint8Array(pick([0, 1, 5]));
     if (type === ScalarType.BOOL) return random() < 0.5;
-    if (type === ScalarType.DOUBLE || type === ScalarType.FLOAT) return pick([0, 1, 1.5, 10, 11, -1]);
+    if (type === ScalarType.DOUBLE || type === ScalarType.FLOAT) return pick([0, 1, 1.5, 10, 11, -1, Number.NaN]);
     const whole = pick(numbers);
     const isLong = [ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64].includes(type);
     if (type === ScalarType.UINT32 || type === ScalarType.UINT64)
@@ -110,4 +121,30 @@ test("a list of what has a key each is known to be valid, and one that has a key
   assert.equal(valid(["TEA"], 0n, 999_999_999), false);
   assert.equal(valid(["TEA"], 86_400n, 1), false);
   assert.equal(valid(["TEA"], 2n, -1), false);
+});
+
+test("all policies of the contracts are known to be valid: a service's start does not wait for protovalidate", () => {
+  const policies = services.flatMap((service) => [
+    ...(hasOption(service, defaults) ? [getOption(service, defaults)] : []),
+    ...service.methods.flatMap((one) => (hasOption(one, method) ? [getOption(one, method)] : [])),
+  ]);
+  assert.ok(policies.length >= 5, `${policies.length}`);
+  for (const policy of policies)
+    assert.ok(isSurelyValid(MethodPolicySchema, policy), toJsonString(MethodPolicySchema, policy));
+  const valid = () =>
+    create(MethodPolicySchema, {
+      attempts: { case: "hedging", value: { maxAttempts: 2, delay: {}, nonFatalCodes: [Code.UNAVAILABLE] } },
+      breaker: { case: "noBreaker", value: true },
+      rateLimits: [{ callsPerSecond: 0.5 }],
+    });
+  assert.ok(isSurelyValid(MethodPolicySchema, valid()));
+  const broken: readonly MessageInitShape<typeof MethodPolicySchema>[] = [
+    { attempts: { case: "hedging", value: { maxAttempts: 2, delay: {}, nonFatalCodes: [Code.OK] } } },
+    { attempts: { case: "hedging", value: { maxAttempts: 2, delay: {}, nonFatalCodes: [14, 14] } } },
+    { breaker: { case: "noBreaker", value: false } },
+    { breaker: { case: "circuitBreaker", value: { failureRate: Number.NaN } } },
+    { breaker: { case: "throttle", value: { multiplier: Number.NaN } } },
+  ];
+  for (const [at, policy] of broken.entries())
+    assert.equal(isSurelyValid(MethodPolicySchema, create(MethodPolicySchema, policy)), false, `${at}`);
 });

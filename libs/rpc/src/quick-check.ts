@@ -10,6 +10,10 @@ import {
 } from "@bufbuild/protobuf";
 import { type Duration, FeatureSet_FieldPresence as Presence } from "@bufbuild/protobuf/wkt";
 import {
+  type BoolRules,
+  BoolRulesSchema,
+  type DoubleRules,
+  DoubleRulesSchema,
   type DurationRules,
   DurationRulesSchema,
   type EnumRules,
@@ -45,9 +49,10 @@ const plans = new Map<DescMessage, Plan>();
 
 /**
  * Whether `message` surely keeps the rules that stand in its contract. It knows the common rules (lengths, patterns,
- * UUIDs, ranges, numbers of items, items of which each has another key, required fields, defined enum values) and says `false` of all others: then it takes
- * protovalidate to tell, and to say what is wrong. It exists because nearly all requests are valid, and protovalidate's
- * walk over one made about a fifth of all garbage that a server makes for a call. A test compares the two.
+ * UUIDs, ranges, durations, constants, numbers of items, items of which each has another key, required fields, defined enum
+ * values) and says `false` of all others: then it takes protovalidate to tell, and to say what is wrong. It exists because nearly all
+ * requests are valid, and protovalidate's walk over one made about a fifth of all garbage that a server makes for a call; to
+ * get ready for the policies of the contracts was an eighth of a service's start. A test compares the two.
  */
 export function isSurelyValid(schema: DescMessage, message: Message): boolean {
   return planOf(schema).check?.(message) ?? false;
@@ -96,7 +101,7 @@ function oneofCheck(oneof: DescOneof): Check<Message> {
   return (message) => (valueAt(message, oneof.localName) as { case?: string }).case !== undefined;
 }
 
-const knownRules = ["required", "ignore", "string", "int32", "int64", "repeated", "enum", "duration"];
+const knownRules = ["required", "ignore", "string", "bool", "int32", "int64", "double", "repeated", "enum", "duration"];
 
 function fieldCheck(field: DescField): Check<Message> {
   const rules = getOption(field, fieldOption);
@@ -132,7 +137,8 @@ function setCheck({ fieldKind, presence }: DescField): Check<unknown> {
   if (fieldKind === "list") return (value) => (value as readonly unknown[]).length > 0;
   if (fieldKind === "map") return (value) => Object.keys(value as object).length > 0;
   if (presence === Presence.EXPLICIT) return (value) => value !== undefined;
-  return (value) => (value instanceof Uint8Array ? value.length > 0 : Boolean(value));
+  // What is not a number is not zero either.
+  return (value) => (value instanceof Uint8Array ? value.length > 0 : Boolean(value) || Number.isNaN(value));
 }
 
 function valueCheck(field: DescField, rules: FieldRules): Check<never> {
@@ -164,6 +170,8 @@ function scalarCheck(scalar: ScalarType, rules: FieldRules | undefined): Check<n
   if (type?.case === "string" && scalar === ScalarType.STRING) return stringCheck(type.value);
   if (type?.case === "int32" && scalar === ScalarType.INT32) return rangeCheck(Int32RulesSchema, type.value);
   if (type?.case === "int64" && scalar === ScalarType.INT64) return rangeCheck(Int64RulesSchema, type.value);
+  if (type?.case === "double" && scalar === ScalarType.DOUBLE) return rangeCheck(DoubleRulesSchema, type.value);
+  if (type?.case === "bool" && scalar === ScalarType.BOOL) return boolCheck(type.value);
   return noCheck(rules);
 }
 
@@ -193,7 +201,13 @@ function stringCheck(rules: StringRules): Check<string> {
   return all(checks);
 }
 
-function rangeCheck(schema: DescMessage, rules: Int32Rules | Int64Rules): Check<number | bigint> {
+function boolCheck(rules: BoolRules): Check<boolean> {
+  onlyWith(BoolRulesSchema, rules, ["const"]);
+  return isFieldSet(rules, BoolRulesSchema.field.const) ? (value) => value === rules.const : always;
+}
+
+/** What is not a number is in no range. */
+function rangeCheck(schema: DescMessage, rules: Int32Rules | Int64Rules | DoubleRules): Check<number | bigint> {
   onlyWith(schema, rules, ["gt", "gte", "lt", "lte"]);
   const { greaterThan: lower, lessThan: upper } = rules;
   // Bounds the other way round mean what is outside of them.
@@ -207,10 +221,11 @@ function rangeCheck(schema: DescMessage, rules: Int32Rules | Int64Rules): Check<
 }
 
 function enumCheck(desc: DescEnum, rules: EnumRules): Check<number> {
-  onlyWith(EnumRulesSchema, rules, ["defined_only"]);
-  if (!rules.definedOnly) return always;
-  const defined = new Set(desc.values.map(({ number }) => number));
-  return (value) => defined.has(value);
+  onlyWith(EnumRulesSchema, rules, ["defined_only", "not_in"]);
+  const excluded = new Set(rules.notIn);
+  if (!rules.definedOnly) return excluded.size === 0 ? always : (value) => !excluded.has(value);
+  const allowed = new Set(desc.values.map(({ number }) => number).filter((number) => !excluded.has(number)));
+  return (value) => allowed.has(value);
 }
 
 function messageCheck(desc: DescMessage, rules: FieldRules | undefined): Check<never> {
@@ -262,7 +277,8 @@ function listCheck(field: ListField, rules: RepeatedRules | undefined, own?: Fie
     checks.push((list) => list.length <= most);
   }
   if (rules?.unique === true) {
-    if (field.listKind !== "scalar" || field.scalar !== ScalarType.STRING) throw new Unknown();
+    const isText = field.listKind === "scalar" && field.scalar === ScalarType.STRING;
+    if (!isText && field.listKind !== "enum") throw new Unknown();
     checks.push((list) => new Set(list).size === list.length);
   }
   const check = itemCheck(field, rules?.items);

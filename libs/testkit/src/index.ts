@@ -20,7 +20,7 @@ export {
   type ReceivedSpan,
   startOtlpReceiver,
 } from "./otlp-receiver.ts";
-export { childEnvironment, copyRepository, type RepositoryCopy } from "./repository-copy.ts";
+export { childEnvironment, compileCache, copyRepository, type RepositoryCopy } from "./repository-copy.ts";
 export { type StorageEngine, storageEngines } from "./storage-engines.ts";
 export { startTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";

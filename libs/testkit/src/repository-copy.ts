@@ -1,6 +1,6 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { type Ending, temporaryDirectory } from "./temporary-directory.ts";
 
@@ -29,6 +29,9 @@ export async function copyRepository(t: Ending, root: string): Promise<Repositor
       cpSync(join(root, path), join(copy, path), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   }
   linkPackages(join(root, "node_modules"), join(copy, "node_modules"));
+  mkdirSync(join(copy, dirname(compiledFolder)));
+  // What vanishes meanwhile is compiled again.
+  spawnSync("cp", ["-alT", join(root, compiledFolder), join(copy, compiledFolder)], { stdio: "ignore" });
   const env = childEnvironment(copy);
   const run = async (command: string, args: readonly string[], timeoutMs = 120_000) => {
     try {
@@ -60,7 +63,16 @@ export function childEnvironment(root: string): NodeJS.ProcessEnv {
     NX_CACHE_DIRECTORY: join(root, ".nx/cache"),
     NX_WORKSPACE_ROOT_PATH: undefined,
     NO_COLOR: "1",
+    ...compileCache(root),
   };
+}
+
+/** Where test files' processes have what they compile: tools/repo/src/test-file.ts. */
+const compiledFolder = "node_modules/.cache/compiled";
+
+/** Has processes in the repository at `root` use what is compiled already, by the tests of the repository that it is a copy of too. */
+export function compileCache(root: string): NodeJS.ProcessEnv {
+  return { NODE_COMPILE_CACHE: join(root, compiledFolder), NODE_COMPILE_CACHE_PORTABLE: "1" };
 }
 
 /** What programs write to where it is: a copy must have its own. */

@@ -41,8 +41,7 @@ const maxPauseMs = 500;
 
 /**
  * So many crashes, in an order and at moments that the seed decides: every point of every service in turn, and kills
- * between,
- * of the database only where it may be killed.
+ * between, of the database only where it may be killed.
  */
 export function planCycles(cycles: number, seed: number, mayKillDatabase = true): readonly Cycle[] {
   const random = randomFrom(seed);
@@ -63,10 +62,18 @@ export function planCycles(cycles: number, seed: number, mayKillDatabase = true)
   return plan;
 }
 
-/** Every point of every service once, those that take long first, and the database in the midst of that. */
+/**
+ * Every point once, where several services have it in one of them, by turns; those that take long first, and the database in the midst
+ * of that.
+ */
 export function planEveryPointOnce(seed: number): readonly Cycle[] {
   const isLong = (cycle: Cycle) => cycle.kind === "point" && cycle.point === "mid-prune";
-  const plan = everyPoint(randomFrom(seed)).toSorted((one, other) => Number(isLong(other)) - Number(isLong(one)));
+  const chosen = new Set(
+    Object.entries(crashing).map(([point, { instances }], at) => `${instances[at % instances.length]} ${point}`),
+  );
+  const plan = everyPoint(randomFrom(seed))
+    .filter((cycle) => cycle.kind === "point" && chosen.has(`${cycle.instance} ${cycle.point}`))
+    .toSorted((one, other) => Number(isLong(other)) - Number(isLong(one)));
   return plan.toSpliced(plan.length >> 1, 0, { kind: "database", afterMs: 0, awayMs: 0 });
 }
 

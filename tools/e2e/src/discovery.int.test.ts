@@ -15,8 +15,9 @@ import { type EtcdServer, needsEtcd, startEtcd, until } from "@shoal/testkit";
 /** A lease is over for etcd within this after its time, in milliseconds: it looks twice a second. */
 const leaseSlackMs = 2_000;
 
-/** Calls at once. */
+/** Who calls at once, and the pause of each between two calls, in milliseconds: hundreds of calls a second. */
 const callers = 20;
+const pauseMs = 20;
 
 interface Instance {
   readonly process: ChildProcess;
@@ -44,7 +45,7 @@ async function startInstance(t: TestContext, registryUrl: string): Promise<Insta
   return { process: child, pid: String(child.pid), readyAt: performance.now() };
 }
 
-/** Calls without a pause, several at once, and who answered. `again`: calls that may be repeated. */
+/** Calls again and again, several at once, and who answered. `again`: calls that may be repeated. */
 function callUntilStopped(t: TestContext, registry: Registry, method: "echo" | "echoAgain") {
   const client = createClient(EchoService, { address: "shoal:///echo", registry });
   const answered = new Map<string, { calls: number; firstAt: number }>();
@@ -61,7 +62,7 @@ function callUntilStopped(t: TestContext, registry: Registry, method: "echo" | "
       } catch (error) {
         failures.push(error);
       }
-      await sleep(1);
+      await sleep(pauseMs);
     }
   };
   const calling = Array.from({ length: callers }, caller);

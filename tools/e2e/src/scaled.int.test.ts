@@ -17,7 +17,7 @@ test("three order and two inventory instances: one is killed and one restarted d
     return Number(row?.[1] ?? assert.fail(`${name} is not in:\n${start.output()}`));
   };
 
-  const demo = spawn(process.execPath, [join(repositoryRoot, "tools/demo/src/main.ts"), "--orders", "900"], {
+  const demo = spawn(process.execPath, [join(repositoryRoot, "tools/demo/src/main.ts"), "--orders", "500"], {
     env: { ...process.env, NO_COLOR: "1", SHOAL_HOME: home, SHOAL_DEMO_REGISTRY: registry },
     stdio: ["ignore", "pipe", "pipe"],
   });

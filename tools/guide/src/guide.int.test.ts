@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
 import { readServices, repositoryRoot } from "@shoal/services";
-import { copyRepository, lastingPort } from "@shoal/testkit";
+import { compileCache, copyRepository, lastingPort } from "@shoal/testkit";
 import { isShown, readGuide, type Step } from "./read-guide.ts";
 import { ServicesTerminal, Terminal } from "./terminal.ts";
 
@@ -71,6 +71,7 @@ function readersEnvironment(root: string): NodeJS.ProcessEnv {
     NX_DAEMON: "false",
     // Else all checkouts of a user share one: what was run elsewhere would not be run, and the copy's results would stay.
     NX_CACHE_DIRECTORY: join(root, ".nx/cache"),
+    ...compileCache(root),
   };
 }
 

@@ -97,8 +97,11 @@ function start(file: string, { cwd, signal }: TestFileOptions, testTimeoutMs: nu
   // What a test sees must not depend on who runs it: nx asks for colours, `node --test` for its own reporter.
   const { NODE_TEST_CONTEXT: _, FORCE_COLOR: __, ...env } = process.env;
   const args = [`--test-reporter=${reporter}`, `--test-timeout=${testTimeoutMs}`, "--enable-source-maps", file];
-  // Each file is a process of its own, and may start many: all load the same modules.
-  const compiled = { NODE_COMPILE_CACHE: join(workspaceRoot, "node_modules/.cache/compiled") };
+  // Each file is a process of its own, and may start many: all load the same modules, copies of the repository too.
+  const compiled = {
+    NODE_COMPILE_CACHE: join(workspaceRoot, "node_modules/.cache/compiled"),
+    NODE_COMPILE_CACHE_PORTABLE: "1",
+  };
   const child = spawn(process.execPath, args, {
     cwd,
     env: { ...compiled, ...env },

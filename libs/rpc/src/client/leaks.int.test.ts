@@ -10,7 +10,7 @@ import { eventually, startTested } from "../hardening/tested-server.ts";
 import type { MethodPolicy } from "../policy.ts";
 
 const path = "/shoal.echo.v1.EchoService/EchoAgain";
-const calls = 10_000;
+const calls = 5_000;
 
 /** Many attempts, none of which the breaker or the budget spares. */
 const policies: Readonly<Record<string, Partial<MethodPolicy>>> = {
@@ -81,8 +81,8 @@ for (const [name, policy] of Object.entries(policies))
     for (let n = 0; n < calls; n += 100) await Promise.all(Array.from({ length: 100 }, (_, index) => one(n + index)));
     t.diagnostic(`${entered} attempts: ${[...outcomes].map(([kind, count]) => `${count} ${kind}`).join(", ")}`);
     assert.deepEqual([...outcomes.keys()].sort(), ["answered", "cancelled", "unavailable"]);
-    assert.ok(attempts > 1_000, `${attempts} further attempts`);
-    assert.ok(signalled > 1_000, `${signalled} cancelled handlers`);
+    assert.ok(attempts > 500, `${attempts} further attempts`);
+    assert.ok(signalled > 500, `${signalled} cancelled handlers`);
     await eventually(() => running === 0, "handlers at work");
     await eventually(() => timers() <= before, `${timers()} timers, ${before} before`);
     assert.equal(bulkhead.inside, 0);

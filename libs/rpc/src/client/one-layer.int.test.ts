@@ -8,7 +8,7 @@ import type { MethodPolicy } from "../policy.ts";
 import { type Client, type ClientOptions, createClient } from "./client.ts";
 
 const path = "/shoal.echo.v1.EchoService/EchoAgain";
-const offered = 2_000;
+const offered = 1_000;
 
 /** Short pauses, and no breaker: what is to be seen is what attempts do by themselves. */
 const quick: Partial<MethodPolicy> = {
