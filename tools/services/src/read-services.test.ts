@@ -45,8 +45,12 @@ test("an app that says nothing of itself is no service", async (t) => {
 
 const refused: readonly (readonly [what: string, apps: Record<string, object>, message: RegExp])[] = [
   ["a port that is no port", { door, a: service(70_000) }, /^apps\/a\/package.json: "shoal" needs a "grpcPort"/],
-  ["a port of another", { door, a: service(1), b: service(1) }, /^apps\/b\/package.json: port 1 is that of a$/],
-  ["another's admin port", { door, a: service(1_001), b: service(1) }, /port 1001 is that of a$/],
+  [
+    "a port of another",
+    { door, a: service(1), b: service(1) },
+    /^apps\/b\/package.json: port 1 is that of a already: one of them needs another grpcPort$/,
+  ],
+  ["another's admin port", { door, a: service(1_001), b: service(1) }, /port 1001 is that of a already/],
   [
     "calls that are no list",
     { door, a: { ...service(1), calls: "b" } },

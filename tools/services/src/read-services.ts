@@ -72,7 +72,10 @@ function requireDifferentPorts(declared: readonly Declared[]): void {
   for (const { name, grpcPort } of declared) {
     for (const port of [grpcPort, grpcPort + 1_000]) {
       const owner = owners.get(port);
-      if (owner !== undefined) throw new Error(`apps/${name}/package.json: port ${port} is that of ${owner}`);
+      if (owner !== undefined)
+        throw new Error(
+          `apps/${name}/package.json: port ${port} is that of ${owner} already: one of them needs another grpcPort`,
+        );
       owners.set(port, name);
     }
   }
