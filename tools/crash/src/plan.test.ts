@@ -14,7 +14,8 @@ test("200 cycles crash every service at every point that it has, kill instances,
     assert.ok(crashed.length > 0, point);
     for (const [what, cycles] of crashed) assert.ok(cycles.length >= 3, what);
   }
-  for (const service of ["order", "inventory", "user"]) assert.ok((times.get(`${service} after-commit`) ?? []).length >= 3);
+  for (const service of ["order", "inventory", "user"])
+    assert.ok((times.get(`${service} after-commit`) ?? []).length >= 3);
   assert.equal(times.get("database")?.length, 20);
   assert.equal(times.get("kill")?.length, 26);
 });

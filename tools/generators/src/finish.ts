@@ -8,7 +8,8 @@ import type { Tree } from "nx/src/devkit-exports";
  */
 export function finish(tree: Tree, says: readonly string[]): () => void {
   const { root } = tree;
-  const written = tree.listChanges().flatMap(({ type, path }) => (type === "DELETE" ? [] : [path]));
+  const changes = tree.listChanges().filter(({ path }) => !path.startsWith(".shoal/"));
+  const written = changes.flatMap(({ type, path }) => (type === "DELETE" ? [] : [path]));
   return () => finishIn(root, written, says);
 }
 

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { appendFile, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, suite, type TestContext, test } from "node:test";
 import { anyPorts } from "@shoal/launcher";
 import { repositoryRoot } from "@shoal/services";
@@ -59,9 +62,13 @@ suite("two services, one calling the other", () => {
     await copy.run("npm", ["run", "--silent", "check"], 200_000);
   });
 
-  test("a service that is called stays; in the end all is as it was", async () => {
+  test("a service that is called stays; in the end all is as it was, and what git has not is kept elsewhere", async () => {
     await assert.rejects(generate(copy, "remove-service", "stroll"), /stroll is called by plaque: that must end first/);
-    await generate(copy, "remove-service", "plaque");
+    await appendFile(join(copy.root, "apps/plaque/src/handlers.ts"), "// by hand\n");
+    const said = await generate(copy, "remove-service", "plaque");
+    const kept = /^What was not committed of it is in (\S+)\.$/m.exec(said)?.[1] ?? assert.fail(said);
+    assert.match(await readFile(join(copy.root, kept, "apps/plaque/src/handlers.ts"), "utf8"), /\/\/ by hand\n$/);
+    assert.ok(existsSync(join(copy.root, kept, "proto/shoal/plaque/v1/plaque_service.proto")));
     await generate(copy, "remove-service", "stroll");
     assert.deepEqual(await copy.changes(), []);
   });

@@ -1,11 +1,14 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
 import { removeFromLockFile } from "../lock-file.ts";
 import { requireService, servicesIn, sourcesIn, writeDeployFiles } from "../workspace.ts";
 
 /**
- * `nx g remove-service NAME`: deletes a service with its contract, and all that tells of it. Throws an `Error` that says why it must
- * stay, before anything is deleted.
+ * `nx g remove-service NAME`: deletes a service with its contract, and all that tells of it; what git could not bring back is kept in
+ * `.shoal/removed/`. Throws an `Error` that says why it must stay, before anything is deleted.
  */
 export async function removeServiceGenerator(tree: Tree, { name }: { readonly name: string }): Promise<() => void> {
   const all = servicesIn(tree);
@@ -19,12 +22,25 @@ export async function removeServiceGenerator(tree: Tree, { name }: { readonly na
       (path) => !path.startsWith(`apps/${name}/`) && tree.read(path, "utf8")?.includes(`@shoal/contracts/${name}/`),
     );
   if (users.length > 0) throw new Error(`the contract of ${name} is used, which must end first: ${users.join(", ")}`);
+  const folders = [`apps/${name}`, `proto/shoal/${name}`];
+  const kept = `.shoal/removed/${name}-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
+  const uncommitted = uncommittedIn(tree.root, folders);
+  for (const path of uncommitted) tree.write(`${kept}/${path}`, tree.read(path) ?? "");
   removeFromLockFile(tree, `apps/${name}`);
-  tree.delete(`apps/${name}`);
-  tree.delete(`proto/shoal/${name}`);
+  for (const folder of folders) tree.delete(folder);
   writeDeployFiles(tree);
   return finish(tree, [
     "",
     `The ${name} service is gone. Its data is not: .shoal/data/${name}.db*, and the database shoal_${name} of MySQL.`,
+    ...(uncommitted.length > 0 ? [`What was not committed of it is in ${kept}.`] : []),
   ]);
+}
+
+/** The files there that git does not have as they are. */
+function uncommittedIn(root: string, folders: readonly string[]): readonly string[] {
+  const args = ["ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate", "-z", "--", ...folders];
+  const listed = execFileSync("git", args, { cwd: root, encoding: "utf8" })
+    .split("\0")
+    .filter((path) => path !== "");
+  return listed.filter((path) => existsSync(join(root, path)));
 }
