@@ -28,8 +28,8 @@ export async function migrate<S>(database: Database<S>, migrations: readonly Mig
   const unknown = /previously executed migration (\S+) is missing/.exec(String(error))?.[1];
   if (unknown === undefined) throw error;
   throw new Error(
-    `the database has migration ${unknown}, which this release does not know: it was written by a newer release. ` +
-      "Run that release or a newer one, or give this one another database.",
+    `the database has migration ${unknown}, which this release does not know: it was written by a newer release, or the migration was renamed or removed. ` +
+      "Run that release or a newer one, bring the migration back, or give this one another database.",
     { cause: error },
   );
 }

@@ -32,7 +32,7 @@ function run(root: string, command: string, ...args: string[]): void {
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Error(
-      `${[command, ...args.slice(0, 3)].join(" ")} failed; the files are all written. Undo that (a service: nx g remove-service NAME), or mend the cause and run \`npm run lock\`, \`npm run generate\` and \`npm run format\`:\n${stdout}${stderr}`,
+      `${[command, ...args.slice(0, 3)].join(" ")} failed; the files are all written. Undo that with git (a new service: nx g remove-service NAME), or mend the cause and run \`npm run lock\`, \`npm run generate\` and \`npm run format\`:\n${stdout}${stderr}`,
       { cause: error },
     );
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, type TestContext, test } from "node:test";
 import { anyPorts } from "@shoal/launcher";
@@ -56,6 +56,19 @@ suite("two services, one calling the other", () => {
     await generate(copy, "rpc", "stroll", "StampStroll");
     const testing = copy.run("node", ["--test", "apps/stroll/src/stamp-stroll.test.ts"]);
     await assert.rejects(testing, /StampStroll is not written yet: write apps\/stroll\/src\/stamp-stroll.ts/);
+  });
+
+  test("nothing is added to a contract that does not compile", async () => {
+    const path = join(copy.root, "proto/shoal/stroll/v1/stroll_service.proto");
+    const contract = await readFile(path, "utf8");
+    await writeFile(path, contract.replace("service StrollService {", "service StrollService"));
+    const before = await copy.changes();
+    await assert.rejects(
+      generate(copy, "rpc", "stroll", "MendStroll"),
+      /the contracts must compile first:[\s\S]*stroll_service/,
+    );
+    assert.deepEqual(await copy.changes(), before);
+    await writeFile(path, contract);
   });
 
   test("all of that passes the checks of the repository", async () => {

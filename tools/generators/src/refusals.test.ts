@@ -13,8 +13,14 @@ const repository = () => new FsTree(repositoryRoot, false);
 const unheard = { name: "unheard" };
 const refused: readonly (readonly [(tree: FsTree) => Promise<unknown>, RegExp])[] = [
   [(tree) => serviceGenerator(tree, { name: "user" }), /^there is a service user already$/],
-  [(tree) => serviceGenerator(tree, { name: "Pay-ment" }), /^"Pay-ment" cannot be a service's name: one word/],
+  [
+    (tree) => serviceGenerator(tree, { name: "Pay-ment" }),
+    /^"Pay-ment" cannot be a service's name: one word .* such as payment$/,
+  ],
   [(tree) => serviceGenerator(tree, { name: "echo" }), /^"echo" means something else here/],
+  [(tree) => serviceGenerator(tree, { name: "omit" }), /^"omit" means something else here/],
+  [(tree) => serviceGenerator(tree, { name: "extend" }), /^"extend" means something else here/],
+  [(tree) => serviceGenerator(tree, { name: "PaymentGateway" }), /such as paymentgateway$/],
   [(tree) => serviceGenerator(tree, { name: "kernel" }), /^there is libs\/kernel already/],
   [(tree) => serviceGenerator(tree, { ...unheard, calls: "usr" }), /^there is no service usr; there are user, inve/],
   [(tree) => serviceGenerator(tree, { ...unheard, calls: "gateway" }), /^there is no service gateway; there are/],

@@ -1,4 +1,4 @@
-import { type Services, servicesOf } from "@shoal/services";
+import { type Services, servicesOf } from "@shoal/services/read-services";
 import { deployFiles, writtenFolders } from "@shoal/tools-deploy";
 import type { Tree } from "nx/src/devkit-exports";
 

@@ -54,7 +54,7 @@ export async function openHome(path: string, options: HomeOptions): Promise<Home
     const { pid } = readRecord(recordFile);
     throw new LaunchError(
       `Shoal already runs here (process ${pid ?? "unknown"}, data in ${path}). ` +
-        "Stop it first, or set SHOAL_HOME to another folder and SHOAL_<SERVICE>_GRPC_PORT and _ADMIN_PORT to other ports.",
+        "Stop it first, or set SHOAL_HOME to another folder, and SHOAL_REGISTRY_PORT and each SHOAL_<SERVICE>_GRPC_PORT and _ADMIN_PORT to other ports (0: any).",
     );
   }
   const record = (services: readonly ServiceRecord[]) =>

@@ -18,7 +18,11 @@ export function parseLogLine(line: string): LogLine | undefined {
   const { level, msg, err } = value as { level?: unknown; msg?: unknown; err?: { message?: unknown } };
   if (typeof level !== "string" || !levels.has(level)) return undefined;
   const said = typeof msg === "string" ? msg : "";
-  // What a service says of an error of others seldom repeats what that error says.
-  const cause = typeof err?.message === "string" && !said.includes(err.message) ? err.message : "";
-  return { level: level as LogLine["level"], message: [said, cause].filter((part) => part !== "").join(": ") };
+  return { level: level as LogLine["level"], message: withCause(said, err?.message) };
+}
+
+/** What is said of an error, with the error's own text, each once: that has the texts of its causes after its own. */
+function withCause(said: string, cause: unknown): string {
+  if (typeof cause !== "string" || said.includes(cause)) return said;
+  return said === "" || cause.startsWith(said) ? cause : `${said}: ${cause}`;
 }

@@ -9,7 +9,7 @@ import { Deaths } from "./deaths.ts";
 import { createStack, homeOf } from "./launch.ts";
 import { LaunchError } from "./launch-error.ts";
 import * as report from "./report.ts";
-import { hasOwnDatabase } from "./service-environment.ts";
+import { hasOwnDatabase, settingsOfNobody } from "./service-environment.ts";
 
 const usage = `npm start [-- options]: starts every service of Shoal on this machine; Ctrl-C stops them.
 
@@ -60,6 +60,7 @@ process.on("SIGINT", () => {
 for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => void stop(0));
 onParentGone(() => void stop(0));
 
+for (const name of settingsOfNobody(process.env)) report.reportUnknown(name);
 try {
   await stack.start();
   const kept = services.filter(({ name }) => fresh && hasOwnDatabase(name, process.env));

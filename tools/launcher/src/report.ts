@@ -24,6 +24,13 @@ export function reportTrouble(message: string): void {
   console.error(styleText("red", message, { stream: process.stderr }));
 }
 
+/** A setting that nothing reads. */
+export function reportUnknown(setting: string): void {
+  console.error(
+    styleText("yellow", `${setting} sets nothing: there is no service of that name`, { stream: process.stderr }),
+  );
+}
+
 export function reportWait(services: readonly ServiceRecord[]): void {
   const named = services.map(({ name, pid }) => `${name} (process ${pid})`).join(", ");
   console.log(`Waiting for services of an earlier run to end: ${named}.`);

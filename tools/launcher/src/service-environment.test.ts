@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { services } from "@shoal/services";
 import { databaseUrlOf } from "./launch.ts";
-import { anyPorts, serviceEnvironment } from "./service-environment.ts";
+import { anyPorts, serviceEnvironment, settingsOfNobody } from "./service-environment.ts";
 
 test("every service and the registry can be had at any ports", () => {
   const names = services.flatMap(({ name }) =>
@@ -47,4 +47,17 @@ test("a service without state gets no database, and the addresses of those it ca
     SHOAL_DOOR_USER_ADDRESS: "shoal:///user",
     SHOAL_DOOR_ORDER_ADDRESS: "shoal:///order",
   });
+});
+
+test("a setting of a service that there is not is told of, and none that something reads", () => {
+  const env = {
+    SHOAL_ORDR_GRPC_PORT: "6000",
+    SHOAL_ORDER_GRPC_PORT: "6000",
+    SHOAL_GATEWAY_HOST: "0.0.0.0",
+    SHOAL_REGISTRY_PORT: "0",
+    SHOAL_TEST_ETCD: "absent",
+    SHOAL_HOME: "/home",
+    HOME: "/root",
+  };
+  assert.deepEqual(settingsOfNobody(env), ["SHOAL_ORDR_GRPC_PORT"]);
 });

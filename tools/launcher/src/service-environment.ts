@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type ServiceSpec, services } from "@shoal/services";
+import { gateway, type ServiceSpec, services } from "@shoal/services";
 import { LaunchError } from "./launch-error.ts";
 
 /** What a service's settings are taken from. */
@@ -39,6 +39,18 @@ export function serviceEnvironment(
   }
   const unset = Object.entries(defaults).filter(([name]) => !env[name]);
   return { ...env, ...Object.fromEntries(unset), ...(number > 1 && anyPortsOf(spec.name)) };
+}
+
+/** What settings begin with besides a service's name: of the registry, of tools, and of tests. */
+const otherSettings = new Set(["REGISTRY", "DEMO", "COMPOSE", "TEST"]);
+
+/** The settings of an environment that look like those of a service, which there is not: mostly a name misspelt. */
+export function settingsOfNobody(env: NodeJS.ProcessEnv): readonly string[] {
+  const known = new Set([...otherSettings, ...[...services, gateway].map(({ name }) => name.toUpperCase())]);
+  return Object.keys(env).filter((name) => {
+    const [, owner] = /^SHOAL_([A-Z0-9]+)_/.exec(name) ?? [];
+    return owner !== undefined && !known.has(owner);
+  });
 }
 
 /** An environment in which every service of Shoal, and the registry, listens at ports that are free. */

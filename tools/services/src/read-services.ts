@@ -54,7 +54,7 @@ export function servicesOf(root: string, manifests: ReadonlyMap<string, string>)
 type Declared = Omit<ServiceSpec, "calls"> & { readonly calls: readonly string[] | "*" };
 
 function serviceOf(root: string, name: string, manifest: string): Declared[] {
-  const { shoal } = JSON.parse(manifest) as { shoal?: Partial<Declared> };
+  const { shoal } = parse(`apps/${name}/package.json`, manifest);
   if (shoal === undefined) return [];
   const wrong = (what: string) => new Error(`apps/${name}/package.json: "shoal" ${what}`);
   const { grpcPort, calls, storage } = shoal;
@@ -64,6 +64,14 @@ function serviceOf(root: string, name: string, manifest: string): Declared[] {
     throw wrong('needs "calls", the names of the services that it calls');
   if (storage !== "sql" && storage !== "none") throw wrong('needs "storage": "sql" or "none"');
   return [{ name, entry: join(root, "apps", name, "src/main.ts"), grpcPort: Number(grpcPort), calls, storage }];
+}
+
+function parse(path: string, manifest: string): { readonly shoal?: Partial<Declared> } {
+  try {
+    return JSON.parse(manifest);
+  } catch (error) {
+    throw new Error(`${path} is no JSON: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
 }
 
 /** Each port is one service's, its admin port included. */

@@ -1,6 +1,7 @@
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
 import { addToLockFile } from "../lock-file.ts";
+import { withArticle } from "../names.ts";
 import { servicesIn } from "../workspace.ts";
 
 /** What is asked for, as Nx hands it over. */
@@ -18,14 +19,14 @@ const layersPath = "tools/repo/layers.json";
  * others are. Throws an `Error` that says what cannot be, before anything is written.
  */
 export async function libGenerator(tree: Tree, { name, layer, answers }: LibOptions): Promise<() => void> {
-  const table = JSON.parse(tree.read(layersPath, "utf8") ?? "") as { layers: string[][]; forTests: string[] };
+  const text = tree.read(layersPath, "utf8") ?? "";
+  const table = JSON.parse(text) as { layers: string[][]; forTests: string[] };
   requireName(tree, name, [...table.layers.flat(), ...table.forTests]);
   const libraries = table.layers[layer];
   if (libraries === undefined)
     throw new Error(`there is no layer ${layer}: 0 to ${table.layers.length - 1}, the lowest first`);
   const below = table.layers.slice(0, layer).flat();
-  libraries.push(name);
-  tree.write(layersPath, JSON.stringify(table, undefined, 2));
+  tree.write(layersPath, withLibrary(text, libraries, name));
   tree.write(`libs/${name}/package.json`, manifest(name));
   tree.write(`libs/${name}/src/index.ts`, `/** All that others may use: export it here by name. */\nexport {};\n`);
   tree.write(`libs/${name}/README.md`, readme(name, answers, below));
@@ -37,12 +38,19 @@ export async function libGenerator(tree: Tree, { name, layer, answers }: LibOpti
   ]);
 }
 
+/** The table with one library more in the layer that has these; the rest is as it was written. */
+function withLibrary(text: string, libraries: readonly string[], name: string): string {
+  const layer = new RegExp(`\\[\\s*${libraries.map((library) => `"${library}"`).join(",\\s*")}\\s*\\]`);
+  return text.replace(layer, JSON.stringify([...libraries, name]));
+}
+
 function requireName(tree: Tree, name: string, libraries: readonly string[]): void {
   if (!/^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(name) || name.length > 30)
     throw new Error(`"${name}" cannot be a library's name: lower-case words with hyphens, such as rate-limit`);
   const { services, gateway } = servicesIn(tree);
   const taken = libraries.includes(name) || [...services, gateway].some((service) => service.name === name);
-  if (taken || tree.exists(`libs/${name}`)) throw new Error(`there is a ${name} already: choose another name`);
+  if (taken || tree.exists(`libs/${name}`))
+    throw new Error(`there is ${withArticle(name)} already: choose another name`);
   const lock = tree.read("package-lock.json", "utf8") ?? "";
   if (name.startsWith("tools-") || lock.includes(`"node_modules/@shoal/${name}"`))
     throw new Error(`there is a package @shoal/${name} already, or might be: choose another name`);

@@ -14,6 +14,7 @@ export async function removeServiceGenerator(tree: Tree, { name }: { readonly na
   const all = servicesIn(tree);
   if (name === all.gateway.name) throw new Error(`${name} is the door to all services: it must stay`);
   requireService(all, name);
+  const isStateful = all.services.some((service) => service.name === name && service.storage === "sql");
   const callers = all.services.filter(({ calls }) => calls.includes(name)).map((service) => service.name);
   if (callers.length > 0) throw new Error(`${name} is called by ${callers.join(" and ")}: that must end first`);
   const users = ["apps", "libs", "tools"]
@@ -31,7 +32,8 @@ export async function removeServiceGenerator(tree: Tree, { name }: { readonly na
   writeDeployFiles(tree);
   return finish(tree, [
     "",
-    `The ${name} service is gone. Its data is not: .shoal/data/${name}.db*, and the database shoal_${name} of MySQL.`,
+    `The ${name} service is gone.`,
+    ...(isStateful ? [`Its data is not: .shoal/data/${name}.db*, and the database shoal_${name} of MySQL.`] : []),
     ...(uncommitted.length > 0 ? [`What was not committed of it is in ${kept}.`] : []),
   ]);
 }

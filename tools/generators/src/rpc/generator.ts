@@ -1,7 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { dirname, relative } from "node:path/posix";
+import { toolEnvironment } from "@shoal/tools-repo/workspace";
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
 import { camelCase, kebabCase, pascalCase, requireMethodName } from "../names.ts";
+import { unwritten } from "../service/contract.ts";
 import { requireService, servicesIn, sourcesIn } from "../workspace.ts";
 import { addToBlock, messageBody } from "./contract-text.ts";
 import { handlerFile, handlerTest } from "./handler-files.ts";
@@ -20,6 +23,10 @@ export interface MethodPlan {
   readonly method: string;
   /** The fields of its request, as code calls them. */
   readonly fields: readonly string[];
+  /** Those of them that are UUIDs. */
+  readonly uuids: readonly string[];
+  /** Where, from the handler's folder, the domain's name is; undefined: nowhere. */
+  readonly domainFile: string | undefined;
   /** The one field of its response, if it has one. */
   readonly answer: string | undefined;
 }
@@ -32,6 +39,7 @@ export interface MethodPlan {
 export async function rpcGenerator(tree: Tree, { service, method }: RpcOptions): Promise<() => void> {
   const contractPath = `proto/shoal/${service}/v1/${service}_service.proto`;
   const contract = readContract(tree, service, contractPath);
+  requireContracts(tree.root);
   requireNewMethod(contract, method, `${pascalCase(service)}Service`);
   const handlersPath = findHandlers(tree, service);
   const request = likeFirstRead(contract, "Request");
@@ -40,6 +48,8 @@ export async function rpcGenerator(tree: Tree, { service, method }: RpcOptions):
     service,
     method,
     fields: fieldsOf(request).map(camelCase),
+    uuids: fieldsOf(request, /\.uuid = true/).map(camelCase),
+    domainFile: findDomain(tree, service, dirname(handlersPath)),
     answer: fieldsOf(response).map(camelCase)[0],
   };
   const folder = dirname(handlersPath);
@@ -47,7 +57,7 @@ export async function rpcGenerator(tree: Tree, { service, method }: RpcOptions):
   for (const path of [`${folder}/${file}.ts`, `${folder}/${file}.test.ts`])
     if (tree.exists(path)) throw new Error(`there is ${path} already: choose another name, or remove that first`);
 
-  const rpc = `\n  // Not written yet: UNIMPLEMENTED (METHOD_NOT_WRITTEN).\n  rpc ${method}(${method}Request) returns (${method}Response);\n`;
+  const rpc = `\n${unwritten(method)}\n`;
   const messages = `\nmessage ${method}Request {${request}}\n\nmessage ${method}Response {${response}}\n`;
   tree.write(
     contractPath,
@@ -77,6 +87,16 @@ function readContract(tree: Tree, service: string, path: string): string {
   return contract;
 }
 
+/** What is broken already is for its author to mend first. */
+function requireContracts(root: string): void {
+  const { status, stdout, stderr } = spawnSync("buf", ["build"], {
+    cwd: root,
+    env: toolEnvironment(root),
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`the contracts must compile first:\n${stdout}${stderr}`);
+}
+
 function requireNewMethod(contract: string, method: string, service: string): void {
   requireMethodName(method, "RefundOrder");
   if (new RegExp(`\\brpc ${method}\\b`).test(contract)) throw new Error(`${service} has ${method} already`);
@@ -94,14 +114,26 @@ function findHandlers(tree: Tree, service: string): string {
   return found;
 }
 
+/** The file that says whose errors are the service's, as a file of `folder` imports it. */
+function findDomain(tree: Tree, service: string, folder: string): string | undefined {
+  const found = sourcesIn(tree, `apps/${service}/src/domain`).find((path) =>
+    tree.read(path, "utf8")?.includes(`export const domain = "shoal.${service}"`),
+  );
+  if (found === undefined) return undefined;
+  const path = relative(folder, found);
+  return path.startsWith(".") ? path : `./${path}`;
+}
+
 /** The fields of the request or response of the contract's first method that reads one thing; none where there is no such method. */
 function likeFirstRead(contract: string, kind: "Request" | "Response"): string {
   const [, first] = /\brpc (Get[A-Za-z0-9]+)\(/.exec(contract) ?? [];
   return (first !== undefined && messageBody(contract, `${first}${kind}`)) || "";
 }
 
-function fieldsOf(body: string): readonly string[] {
-  return [...body.matchAll(/^ {2}(?:repeated )?[\w.]+ (\w+) = \d+/gm)].map(([, name]) => name ?? "");
+/** Their names; only of those whose options have `what`. */
+function fieldsOf(body: string, what = /(?:)/): readonly string[] {
+  const fields = [...body.matchAll(/^ {2}(?:repeated )?[\w.]+ (\w+) = \d+([^;]*);/gm)];
+  return fields.filter(([, , options]) => what.test(options ?? "")).map(([, name]) => name ?? "");
 }
 
 function bodyBefore(text: string, head: string): string {

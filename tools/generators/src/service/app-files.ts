@@ -3,7 +3,7 @@ import { factoryOf, fileOf } from "./client-files.ts";
 import { directoryOf } from "./domain-files.ts";
 import type { ServicePlan } from "./plan.ts";
 import type { Reference } from "./references.ts";
-import { sampleOf } from "./samples.ts";
+import { missingOf, samplesOf } from "./samples.ts";
 
 /** What stands at the top of the service's folder and of its `src/`, by the paths in the folder. */
 export function appFiles(
@@ -173,15 +173,16 @@ function serviceTest(plan: ServicePlan): string {
         notFound,
         field,
       }) => `  const ${service} = await serve(t, ${pascalCase(service)}Service, async ({ ${field} }: { ${field}: string }) => {
-    if (${field} === missing) throw new AppError({ kind: "missing", reason: "${notFound}", domain: "shoal.${service}", message: "no ${noun}" });
+    if (${field} === missing.${field}) throw new AppError({ kind: "missing", reason: "${notFound}", domain: "shoal.${service}", message: "no ${noun}" });
     return {};
   });
 `,
     )
     .join("");
-  const [first] = references;
-  const refs = references.map((reference) => `${reference.field}: "${sampleOf(reference)}"`);
-  const missing = first === undefined ? "" : first.isUuid ? "0190a000-0000-7000-8000-0000000000ff" : "A-2";
+  const samples = samplesOf(references);
+  const refs = references.map(({ field }, index) => `${field}: "${samples[index]}"`);
+  const missing = references.map((reference) => `${reference.field}: "${missingOf(reference)}"`);
+  const reasons = references.map(({ field, notFound }) => `["${field}", "${notFound}"]`);
   const method = stateful ? `create${entity}` : `check${entity}`;
   return `import assert from "node:assert/strict";
 ${stateful ? 'import { join } from "node:path";\n' : ""}import { type TestContext, test } from "node:test";
@@ -196,7 +197,7 @@ ${
   asks
     ? `
 /** What the other services know nothing of. */
-const missing = "${missing}";
+const missing = { ${missing.join(", ")} };
 
 /** Serves another service, whose methods all do the same; answers its address. */
 async function serve(t: TestContext, contract: DescService, method: (request: never) => Promise<object>): Promise<string> {
@@ -242,12 +243,14 @@ ${
 });`
 }
 ${
-  asks && first !== undefined
+  asks
     ? `
 test("what the other services know nothing of is not found", async (t) => {
   const client = await start(t);
-  const calling = client.${method}({ ...asked, ${first.field}: missing });
-  await assert.rejects(calling, (error) => isAppError(error, "${first.notFound}"));
+  for (const [field, reason] of [${reasons.join(", ")}] as const) {
+    const calling = client.${method}({ ...asked, [field]: missing[field] });
+    await assert.rejects(calling, (error) => isAppError(error, reason));
+  }
 });
 `
     : ""
@@ -285,7 +288,10 @@ function readme(plan: ServicePlan): string {
         `- ${sentence(withArticle(name))} is for ${withArticle(noun)}, which the ${service} service must know: NOT_FOUND (\`${notFound}\`) otherwise.`,
     ),
     ...(stateful
-      ? ["- Ids are UUIDs that sort by when they were given."]
+      ? [
+          "- Ids are UUIDs that sort by when they were given.",
+          `- \`Create${entity}\` is not safe to repeat: the same request again makes another one, so clients do not retry it by themselves.`,
+        ]
       : ["- It keeps no state; run as many instances as you like."]),
     ...(plan.lists
       ? [`- \`List${pascalCase(many)}\` is sorted by id. A page token stays good however many are added.`]

@@ -6,7 +6,7 @@ import type { Reference } from "./references.ts";
 export function contract(plan: ServicePlan): string {
   const { name, entity, storage } = plan;
   const parts = storage === "sql" ? stateful(plan) : stateless(plan);
-  const methods = [...parts.methods, ...plan.custom.map((method) => customMethod(method))];
+  const methods = [...parts.methods, ...plan.custom.map(unwritten)];
   const messages = [...parts.messages, ...plan.custom.flatMap((method) => customMessages(plan, method))];
   return `syntax = "proto3";
 
@@ -136,10 +136,6 @@ function stateless({ name, entity, references }: ServicePlan): Parts {
   };
 }
 
-function customMethod(name: string): string {
-  return method(name, "Not written yet: UNIMPLEMENTED (METHOD_NOT_WRITTEN).");
-}
-
 function customMessages({ name, entity, storage }: ServicePlan, method: string): readonly string[] {
   if (storage === "none")
     return [message(`${method}Request`, "", displayName(1)), message(`${method}Response`, "", [])];
@@ -149,8 +145,19 @@ function customMessages({ name, entity, storage }: ServicePlan, method: string):
   ];
 }
 
+/** Whether a method is called as those are that change nothing, so that clients may repeat it. */
+function isRead(method: string): boolean {
+  return /^(?:Get|List|Search|Find|Count|Check)[A-Z]/.test(method);
+}
+
+/** A method that is left to be written. */
+export function unwritten(name: string): string {
+  const says = "Not written yet: UNIMPLEMENTED (METHOD_NOT_WRITTEN).";
+  return method(name, says, isRead(name) ? "NO_SIDE_EFFECTS" : undefined);
+}
+
 /** A method of a contract, with what is said above it. */
-export function method(name: string, says: string, idempotency?: "NO_SIDE_EFFECTS" | "IDEMPOTENT"): string {
+function method(name: string, says: string, idempotency?: "NO_SIDE_EFFECTS" | "IDEMPOTENT"): string {
   const head = `  // ${says}\n  rpc ${name}(${name}Request) returns (${name}Response)`;
   return idempotency === undefined ? `${head};` : `${head} {\n    option idempotency_level = ${idempotency};\n  }`;
 }

@@ -37,6 +37,9 @@ export async function serviceGenerator(tree: Tree, options: ServiceOptions): Pro
     `  npm start                 starts it with the others`,
     `  npm test -- -p ${name.padEnd(10)} runs its tests`,
     `${`  apps/${name}/README.md`.padEnd(28)}says how to call it, and where things live`,
+    ...(/[^sui]s$/.test(name)
+      ? [`  A service is called by one of the things that it owns; its are ${plan.plural} now.`]
+      : []),
     ...plan.custom.map((method) => `  ${method} is in the contract, and left to you: apps/${name}/src/handlers.ts`),
   ]);
 }

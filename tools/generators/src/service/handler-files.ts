@@ -1,7 +1,7 @@
 import { camelCase, pascalCase } from "../names.ts";
 import { directoryOf } from "./domain-files.ts";
 import type { ServicePlan } from "./plan.ts";
-import { sampleOf } from "./samples.ts";
+import { samplesOf } from "./samples.ts";
 
 /** The RPC methods, and their tests, by their paths in `src/`. */
 export function handlerFiles(plan: ServicePlan): Readonly<Record<string, string>> {
@@ -142,15 +142,25 @@ async function call(method: string, request: object, ${many}: ReturnType<typeof 
 `;
 
 function directories({ references }: ServicePlan): string {
-  return references.map((reference) => `    ${directoryOf(reference)}: directory,\n`).join("");
+  return references
+    .map((reference) => `    ${directoryOf(reference)}: directory("${directoryOf(reference)}"),\n`)
+    .join("");
+}
+
+/** What a test says of each reference: what is not there, and the error for that. */
+function missing({ references }: ServicePlan): string {
+  const pairs = references.map((reference) => `["${directoryOf(reference)}", "${reference.notFound}"]`);
+  return `[${pairs.join(", ")}] as const`;
 }
 
 function statefulTest(plan: ServicePlan): string {
   const { name, entity, plural: many, references, lists, deletes } = plan;
-  const refs = references.map((reference) => `${reference.field}: "${sampleOf(reference)}"`);
-  const upper = references
-    .filter(({ isUuid }) => isUuid)
-    .map((reference) => `${reference.field}: "${sampleOf(reference).toUpperCase()}"`);
+  const samples = samplesOf(references);
+  const refs = references.map(({ field }, index) => `${field}: "${samples[index]}"`);
+  const upper = references.flatMap(({ field, isUuid }, index) =>
+    isUuid ? [`${field}: "${samples[index]?.toUpperCase()}"`] : [],
+  );
+  const looked = references.map((reference, index) => `"${directoryOf(reference)} ${samples[index]}"`);
   const asks = references.length > 0;
   return `import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -164,10 +174,10 @@ import { ${name}Handlers } from "./handlers.ts";
 const id = "0190a000-0000-7000-8000-00000000000a";
 const asked = { displayName: "One"${refs.map((ref) => `, ${ref}`).join("")} };
 
-/** The use cases on a store in memory${asks ? ", where what they refer to is there or not" : ""}. */
-function useCases(${asks ? "{ found = true } = {}" : ""}) {
+/** The use cases on a store in memory${asks ? ", where all that they refer to is there but what is `missing`" : ""}. */
+function useCases(${asks ? '{ missing = "" } = {}' : ""}) {
   const kept = new Map<string, ${entity}>();
-${asks ? "  const keys: string[] = [];\n  const directory = {\n    exists: async (key: string) => {\n      keys.push(key);\n      return found;\n    },\n  };\n" : ""}  const ${many} = create${pascalCase(many)}({
+${asks ? "  const keys: string[] = [];\n  const directory = (what: string) => ({\n    exists: async (key: string) => {\n      keys.push(`${what} ${key}`);\n      return what !== missing;\n    },\n  });\n" : ""}  const ${many} = create${pascalCase(many)}({
     store: {
       insert: async (${name}) => void kept.set(${name}.id, ${name}),
       find: async (sought) => kept.get(sought),
@@ -182,16 +192,18 @@ test("what is created is answered, and read again by an id in any case", async (
   const { ${many}${asks ? ", keys" : ""} } = useCases();
   const ${name} = { id, ...asked, createTime: timestampFromMs(1_000) };
   assert.deepEqual(await call("create${entity}", ${upper.length > 0 ? `{ ...asked, ${upper.join(", ")} }` : "asked"}, ${many}), { ${name} });
-${asks ? `  assert.deepEqual(keys, [${references.map((reference) => `"${sampleOf(reference)}"`).join(", ")}]);\n` : ""}  assert.deepEqual(await call("get${entity}", { ${name}Id: id.toUpperCase() }, ${many}), { ${name} });
+${asks ? `  assert.deepEqual(keys, [${looked.join(", ")}]);\n` : ""}  assert.deepEqual(await call("get${entity}", { ${name}Id: id.toUpperCase() }, ${many}), { ${name} });
 });
 ${
   asks
     ? `
 test("nothing is kept that refers to what is not there", async () => {
-  const { ${many}, kept } = useCases({ found: false });
-  const creating = call("create${entity}", asked, ${many});
-  await assert.rejects(creating, (error) => isAppError(error, "${references[0]?.notFound}"));
-  assert.equal(kept.size, 0);
+  for (const [missing, reason] of ${missing(plan)}) {
+    const { ${many}, kept } = useCases({ missing });
+    const creating = call("create${entity}", asked, ${many});
+    await assert.rejects(creating, (error) => isAppError(error, reason));
+    assert.equal(kept.size, 0);
+  }
 });
 `
     : ""
@@ -233,7 +245,8 @@ test("what is deleted is gone, and may be deleted again", async () => {
 function statelessTest(plan: ServicePlan): string {
   const { name, entity, plural: many, references, custom } = plan;
   const asks = references.length > 0;
-  const refs = references.map((reference) => `${reference.field}: "${sampleOf(reference)}"`);
+  const samples = samplesOf(references);
+  const refs = references.map(({ field }, index) => `${field}: "${samples[index]}"`);
   const needsErrors = asks || custom.length > 0;
   return `import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -244,9 +257,9 @@ import { ${name}Handlers } from "./handlers.ts";
 
 const asked = { displayName: "One"${refs.map((ref) => `, ${ref}`).join("")} };
 
-/** The use cases${asks ? ", where what they refer to is there or not" : ""}. */
-function useCases(${asks ? "{ found = true } = {}" : ""}) {
-${asks ? "  const directory = { exists: async () => found };\n" : ""}  return create${pascalCase(many)}({
+/** The use cases${asks ? ", where all that they refer to is there but what is `missing`" : ""}. */
+function useCases(${asks ? '{ missing = "" } = {}' : ""}) {
+${asks ? "  const directory = (what: string) => ({ exists: async (key: string) => what !== missing && Object.values(asked).includes(key) });\n" : ""}  return create${pascalCase(many)}({
 ${directories(plan)}    clock: { now: () => 1_000 },
   });
 }
@@ -258,8 +271,10 @@ ${
   asks
     ? `
 test("what it refers to must be there", async () => {
-  const checking = call("check${entity}", asked, useCases({ found: false }));
-  await assert.rejects(checking, (error) => isAppError(error, "${references[0]?.notFound}"));
+  for (const [missing, reason] of ${missing(plan)}) {
+    const checking = call("check${entity}", asked, useCases({ missing }));
+    await assert.rejects(checking, (error) => isAppError(error, reason));
+  }
 });
 `
     : ""

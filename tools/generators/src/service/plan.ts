@@ -73,21 +73,29 @@ const reserved = new Set([
     "config",
     "context",
     "database",
+    "db",
     "directory",
     "domain",
     "handler",
   ],
   ...[
     "id",
+    "implement",
     "kept",
+    "key",
+    "keys",
     "lifecycle",
     "log",
     "main",
     "migration",
     "reference",
+    "references",
+    "run",
+    "selectable",
     "service",
     "setting",
     "settings",
+    "sql",
     "start",
     "store",
   ],
@@ -97,11 +105,14 @@ const reserved = new Set([
     "array",
     "bigint",
     "boolean",
+    "constructor",
     "date",
     "error",
     "map",
     "number",
     "object",
+    "omit",
+    "pick",
     "promise",
     "record",
     "set",
@@ -170,6 +181,11 @@ const reserved = new Set([
   ...["with", "yes", "yield"],
 ]);
 
+/** `PaymentGateway` or `payment-gateway` as a service may be called; undefined: nothing is left of it. */
+function oneWord(name: string): string | undefined {
+  return /^[a-z][a-z0-9]{1,19}$/.exec(name.toLowerCase().replaceAll(/[-_ ]/g, ""))?.[0];
+}
+
 /** Why there can be no service of that name; undefined: there can. */
 export function nameProblem(
   name: string,
@@ -177,10 +193,11 @@ export function nameProblem(
   isTaken: (path: string) => boolean,
 ): string | undefined {
   if (!/^[a-z][a-z0-9]{1,19}$/.test(name))
-    return `"${name}" cannot be a service's name: one word of 2 to 20 lower-case letters and digits, such as payment`;
+    return `"${name}" cannot be a service's name: one word of 2 to 20 lower-case letters and digits, such as ${oneWord(name) ?? "payment"}`;
   if ([...services, gateway].some((service) => service.name === name)) return `there is a service ${name} already`;
-  if (reserved.has(name)) return `"${name}" means something else here: choose another name`;
-  for (const path of [`apps/${name}`, `proto/shoal/${name}`, `libs/${name}`, `tools/${name}`])
+  if (reserved.has(name) || reserved.has(plural(name)))
+    return `"${name}" means something else here: choose another name`;
+  for (const path of [`apps/${name}/package.json`, `proto/shoal/${name}`, `libs/${name}`, `tools/${name}`])
     if (isTaken(path)) return `there is ${path} already: choose another name, or remove that first`;
   return undefined;
 }
@@ -215,7 +232,8 @@ export function methodsOf(
   ];
   const stateful = [create, get, list, remove];
   const standard = storage === "sql" ? stateful : [check];
-  const names = asked === undefined ? (storage === "sql" ? [create, get, list] : [check]) : listOf(asked);
+  const told = listOf(asked);
+  const names = told.length > 0 ? told : storage === "sql" ? [create, get, list] : [check];
   for (const method of names) {
     requireMethodName(method, `Confirm${entity}`);
     if (storage === "none" && stateful.includes(method))

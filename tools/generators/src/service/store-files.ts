@@ -1,6 +1,6 @@
 import { sentence } from "../names.ts";
 import type { ServicePlan } from "./plan.ts";
-import { sampleOf } from "./samples.ts";
+import { samplesOf } from "./samples.ts";
 
 /** The files of `src/store/`, by their paths there. */
 export function storeFiles(plan: ServicePlan): Readonly<Record<string, string>> {
@@ -49,7 +49,10 @@ function migrations(plan: ServicePlan): string {
   return `import type { Migration } from "@shoal/storage";
 import { sql } from "kysely";
 
-/** The history of the ${name} service's schema. */
+/**
+ * The history of the ${name} service's schema. What has run somewhere is never changed, but followed by another: a database knows
+ * a migration by its name, and does not run it again. On your own machine, \`npm start -- --fresh\` begins anew.
+ */
 export const migrations: readonly Migration[] = [
   {
     name: "0001-${plural}",
@@ -129,6 +132,7 @@ ${columns(plan)
 
 function storeContract(plan: ServicePlan): string {
   const { name, entity, plural, references, lists, deletes } = plan;
+  const samples = samplesOf(references);
   return `import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { ${entity} } from "../domain/${name}.ts";
@@ -137,7 +141,7 @@ import type { ${entity}Store } from "../domain/${plural}.ts";
 const one: ${entity} = {
   id: "0190a000-0000-7000-8000-000000000001",
   displayName: "Łódź 🧮",
-${references.map((reference) => `  ${reference.field}: "${sampleOf(reference)}",\n`).join("")}  createdAtMs: 1_700_000_000_123,
+${references.map(({ field }, index) => `  ${field}: "${samples[index]}",\n`).join("")}  createdAtMs: 1_700_000_000_123,
 };
 const other: ${entity} = { ...one, id: "0190a000-0000-7000-8000-000000000002", displayName: "other" };
 
