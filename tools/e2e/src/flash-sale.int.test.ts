@@ -14,7 +14,7 @@ const pieces = 100;
 const atOnce = 256;
 
 /** Of those who got nothing, so many ask again, as all who got something do. */
-const comeAgain = 500;
+const comeAgain = 200;
 
 for (const engine of storageEngines)
   test(

@@ -199,11 +199,11 @@ async function simulateThread(seed: number, ioMs: number, callsPerSecond: number
       thread.serve(lookMs, () => look(cameAt));
     },
   );
-  await time.advance(15_000);
+  await time.advance(10_000);
   isDone = 0;
   came = 0;
-  await time.advance(15_000);
-  return { goodput: isDone / Math.min(came, (15_000 - came * lookMs) / (2 * halfMs)), delayMs };
+  await time.advance(10_000);
+  return { goodput: isDone / Math.min(came, (10_000 - came * lookMs) / (2 * halfMs)), delayMs };
 }
 
 for (const ioMs of [2, 20, 100]) {
