@@ -22,8 +22,10 @@ for (const [signal, exitCode] of [["SIGINT", 130] as const, ["SIGTERM", 143] as 
 writeCounts(project, { ...noTests, failed: 1 });
 const total = sumCounts(await runAll(Math.min(2, availableParallelism())));
 writeCounts(project, total);
-console.log(files.length === 0 ? "no tests" : formatCounts(total));
-process.exitCode = total.failed === 0 ? 0 : 1;
+const isMissed = files.length === 0 && filters.length > 0;
+if (isMissed) console.error(`no test file of this project has ${filters.join(" or ")} in its path`);
+else console.log(files.length === 0 ? "no tests" : formatCounts(total));
+process.exitCode = total.failed === 0 && !isMissed ? 0 : 1;
 
 /** Runs the files, some at a time, and prints each as it ends. */
 async function runAll(concurrency: number): Promise<TestCounts[]> {
