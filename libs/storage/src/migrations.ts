@@ -19,7 +19,7 @@ export interface Migration {
 /**
  * Brings the database up to the last of `migrations`. Takes a lock first, so instances that start together do it once
  * and the others wait. Throws an `Error` that says so when the database has a migration that is not in the list: it
- * was written by a newer release, and this one must not touch it.
+ * was written by a newer release, which this one must not touch, or the list has lost it.
  */
 export async function migrate<S>(database: Database<S>, migrations: readonly Migration[]): Promise<void> {
   const migrator = migratorOf(database, migrations);

@@ -1,6 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { toolEnvironment } from "@shoal/tools-repo/workspace";
 import type { Tree } from "nx/src/devkit-exports";
+import { runTool } from "./tool.ts";
 
 /**
  * What is left to do once the tree's changes are written: formats them, links packages, makes the contracts' code anew, and says
@@ -28,11 +27,10 @@ function finishIn(root: string, written: readonly string[], says: readonly strin
 
 function run(root: string, command: string, ...args: string[]): void {
   try {
-    execFileSync(command, args, { cwd: root, env: toolEnvironment(root), stdio: "pipe", encoding: "utf8" });
+    runTool(root, command, ...args);
   } catch (error) {
-    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
     throw new Error(
-      `${[command, ...args.slice(0, 3)].join(" ")} failed; the files are all written. Undo that with git (a new service: nx g remove-service NAME), or mend the cause and run \`npm run lock\`, \`npm run generate\` and \`npm run format\`:\n${stdout}${stderr}`,
+      `${[command, ...args.slice(0, 3)].join(" ")} failed; the files are all written. Undo that with git (a new service: nx g remove-service NAME), or mend the cause and run \`npm run lock\`, \`npm run generate\` and \`npm run format\`:\n${(error as Error).message}`,
       { cause: error },
     );
   }

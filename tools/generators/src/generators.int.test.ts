@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, type TestContext, test } from "node:test";
 import { anyPorts } from "@shoal/launcher";
@@ -82,6 +82,15 @@ suite("two services, one calling the other", () => {
     const kept = /^What was not committed of it is in (\S+)\.$/m.exec(said)?.[1] ?? assert.fail(said);
     assert.match(await readFile(join(copy.root, kept, "apps/plaque/src/handlers.ts"), "utf8"), /\/\/ by hand\n$/);
     assert.ok(existsSync(join(copy.root, kept, "proto/shoal/plaque/v1/plaque_service.proto")));
+    const git = join(copy.root, ".git");
+    await rename(git, `${git}-away`);
+    const planned = await generate(copy, "remove-service", "stroll", "--dry-run");
+    assert.match(
+      planned,
+      /^CREATE \.shoal\/removed\/\S+\/apps\/stroll\/src\/stamp-stroll\.ts/m,
+      "where there is no git",
+    );
+    await rename(`${git}-away`, git);
     await generate(copy, "remove-service", "stroll");
     assert.deepEqual(await copy.changes(), []);
   });

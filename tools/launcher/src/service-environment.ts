@@ -42,7 +42,7 @@ export function serviceEnvironment(
 }
 
 /** What settings begin with besides a service's name: of the registry, of tools, and of tests. */
-const otherSettings = new Set(["REGISTRY", "DEMO", "COMPOSE", "TEST"]);
+const otherSettings = new Set(["REGISTRY", "DEMO", "COMPOSE", "TEST", "BREAKING"]);
 
 /** The settings of an environment that look like those of a service, which there is not: mostly a name misspelt. */
 export function settingsOfNobody(env: NodeJS.ProcessEnv): readonly string[] {

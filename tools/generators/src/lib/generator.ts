@@ -41,6 +41,8 @@ export async function libGenerator(tree: Tree, { name, layer, answers }: LibOpti
 /** The table with one library more in the layer that has these; the rest is as it was written. */
 function withLibrary(text: string, libraries: readonly string[], name: string): string {
   const layer = new RegExp(`\\[\\s*${libraries.map((library) => `"${library}"`).join(",\\s*")}\\s*\\]`);
+  if (!layer.test(text))
+    throw new Error(`${layersPath} is not written as \`npm run format\` writes it: run that first`);
   return text.replace(layer, JSON.stringify([...libraries, name]));
 }
 

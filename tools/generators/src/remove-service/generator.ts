@@ -1,5 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { globSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
@@ -38,11 +38,16 @@ export async function removeServiceGenerator(tree: Tree, { name }: { readonly na
   ]);
 }
 
-/** The files there that git does not have as they are. */
+/** The files there that git does not have as they are; all of them where there is no git. */
 function uncommittedIn(root: string, folders: readonly string[]): readonly string[] {
   const args = ["ls-files", "--modified", "--others", "--exclude-standard", "--deduplicate", "-z", "--", ...folders];
-  const listed = execFileSync("git", args, { cwd: root, encoding: "utf8" })
-    .split("\0")
-    .filter((path) => path !== "");
-  return listed.filter((path) => existsSync(join(root, path)));
+  const { status, stdout } = spawnSync("git", args, { cwd: root, encoding: "utf8" });
+  const listed =
+    status === 0
+      ? stdout.split("\0")
+      : globSync(
+          folders.map((folder) => `${folder}/**`),
+          { cwd: root, exclude: (path) => /(?:^|\/)(?:node_modules|test-results)$/.test(path) },
+        );
+  return listed.filter((path) => statSync(join(root, path), { throwIfNoEntry: false })?.isFile() && path !== "");
 }

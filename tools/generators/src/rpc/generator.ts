@@ -1,10 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { dirname, relative } from "node:path/posix";
-import { toolEnvironment } from "@shoal/tools-repo/workspace";
 import type { Tree } from "nx/src/devkit-exports";
 import { finish } from "../finish.ts";
 import { camelCase, kebabCase, pascalCase, requireMethodName } from "../names.ts";
 import { unwritten } from "../service/contract.ts";
+import { runTool } from "../tool.ts";
 import { requireService, servicesIn, sourcesIn } from "../workspace.ts";
 import { addToBlock, messageBody } from "./contract-text.ts";
 import { handlerFile, handlerTest } from "./handler-files.ts";
@@ -89,12 +88,11 @@ function readContract(tree: Tree, service: string, path: string): string {
 
 /** What is broken already is for its author to mend first. */
 function requireContracts(root: string): void {
-  const { status, stdout, stderr } = spawnSync("buf", ["build"], {
-    cwd: root,
-    env: toolEnvironment(root),
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`the contracts must compile first:\n${stdout}${stderr}`);
+  try {
+    runTool(root, "buf", "build");
+  } catch (error) {
+    throw new Error(`the contracts must compile first:\n${(error as Error).message}`, { cause: error });
+  }
 }
 
 function requireNewMethod(contract: string, method: string, service: string): void {

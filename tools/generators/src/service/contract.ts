@@ -145,9 +145,9 @@ function customMessages({ name, entity, storage }: ServicePlan, method: string):
   ];
 }
 
-/** Whether a method is called as those are that change nothing, so that clients may repeat it. */
+/** Whether a method is surely one that changes nothing, by its name, so that clients may repeat it: not `GetOrCreateUser`. */
 function isRead(method: string): boolean {
-  return /^(?:Get|List|Search|Find|Count|Check)[A-Z]/.test(method);
+  return /^(?:Get|List|Search|Find|Count)(?!Or[A-Z]|And[A-Z])[A-Z]/.test(method);
 }
 
 /** A method that is left to be written. */

@@ -147,6 +147,22 @@ function directories({ references }: ServicePlan): string {
     .join("");
 }
 
+/** Stands for the services that are asked, and notes who was asked for what. */
+const directoryFake = `  const keys: string[] = [];
+  const directory = (what: string) => ({
+    exists: async (key: string) => {
+      keys.push(\`\${what} \${key}\`);
+      return what !== missing;
+    },
+  });
+`;
+
+/** Who is asked for what, as the fake notes it. */
+function asking({ references }: ServicePlan): string {
+  const samples = samplesOf(references);
+  return references.map((reference, index) => `"${directoryOf(reference)} ${samples[index]}"`).join(", ");
+}
+
 /** What a test says of each reference: what is not there, and the error for that. */
 function missing({ references }: ServicePlan): string {
   const pairs = references.map((reference) => `["${directoryOf(reference)}", "${reference.notFound}"]`);
@@ -160,7 +176,6 @@ function statefulTest(plan: ServicePlan): string {
   const upper = references.flatMap(({ field, isUuid }, index) =>
     isUuid ? [`${field}: "${samples[index]?.toUpperCase()}"`] : [],
   );
-  const looked = references.map((reference, index) => `"${directoryOf(reference)} ${samples[index]}"`);
   const asks = references.length > 0;
   return `import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -177,7 +192,7 @@ const asked = { displayName: "One"${refs.map((ref) => `, ${ref}`).join("")} };
 /** The use cases on a store in memory${asks ? ", where all that they refer to is there but what is `missing`" : ""}. */
 function useCases(${asks ? '{ missing = "" } = {}' : ""}) {
   const kept = new Map<string, ${entity}>();
-${asks ? "  const keys: string[] = [];\n  const directory = (what: string) => ({\n    exists: async (key: string) => {\n      keys.push(`${what} ${key}`);\n      return what !== missing;\n    },\n  });\n" : ""}  const ${many} = create${pascalCase(many)}({
+${asks ? directoryFake : ""}  const ${many} = create${pascalCase(many)}({
     store: {
       insert: async (${name}) => void kept.set(${name}.id, ${name}),
       find: async (sought) => kept.get(sought),
@@ -192,7 +207,7 @@ test("what is created is answered, and read again by an id in any case", async (
   const { ${many}${asks ? ", keys" : ""} } = useCases();
   const ${name} = { id, ...asked, createTime: timestampFromMs(1_000) };
   assert.deepEqual(await call("create${entity}", ${upper.length > 0 ? `{ ...asked, ${upper.join(", ")} }` : "asked"}, ${many}), { ${name} });
-${asks ? `  assert.deepEqual(keys, [${looked.join(", ")}]);\n` : ""}  assert.deepEqual(await call("get${entity}", { ${name}Id: id.toUpperCase() }, ${many}), { ${name} });
+${asks ? `  assert.deepEqual(keys, [${asking(plan)}]);\n` : ""}  assert.deepEqual(await call("get${entity}", { ${name}Id: id.toUpperCase() }, ${many}), { ${name} });
 });
 ${
   asks
@@ -259,24 +274,26 @@ const asked = { displayName: "One"${refs.map((ref) => `, ${ref}`).join("")} };
 
 /** The use cases${asks ? ", where all that they refer to is there but what is `missing`" : ""}. */
 function useCases(${asks ? '{ missing = "" } = {}' : ""}) {
-${asks ? "  const directory = (what: string) => ({ exists: async (key: string) => what !== missing && Object.values(asked).includes(key) });\n" : ""}  return create${pascalCase(many)}({
+${asks ? directoryFake : ""}  const ${many} = create${pascalCase(many)}({
 ${directories(plan)}    clock: { now: () => 1_000 },
   });
+  return { ${many}${asks ? ", keys" : ""} };
 }
 ${caller(name, many)}
 test("it is answered when there can be one", async () => {
-  assert.deepEqual(await call("check${entity}", asked, useCases()), { checkTime: timestampFromMs(1_000) });
-});
+  const { ${many}${asks ? ", keys" : ""} } = useCases();
+  assert.deepEqual(await call("check${entity}", asked, ${many}), { checkTime: timestampFromMs(1_000) });
+${asks ? `  assert.deepEqual(keys, [${asking(plan)}]);\n` : ""}});
 ${
   asks
     ? `
 test("what it refers to must be there", async () => {
   for (const [missing, reason] of ${missing(plan)}) {
-    const checking = call("check${entity}", asked, useCases({ missing }));
+    const checking = call("check${entity}", asked, useCases({ missing }).${many});
     await assert.rejects(checking, (error) => isAppError(error, reason));
   }
 });
 `
     : ""
-}${customTests(plan, "useCases()")}`;
+}${customTests(plan, `useCases().${many}`)}`;
 }
